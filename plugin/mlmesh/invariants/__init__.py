@@ -1,0 +1,1 @@
+"""Floor 7: what must hold in every release, a module a topic."""

@@ -1,0 +1,1 @@
+"""Floor 1: what every other module speaks of: errors, findings, patches, units."""

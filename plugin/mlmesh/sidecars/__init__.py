@@ -1,0 +1,1 @@
+"""Floor 7: the sidecar settings that a pod gets by its role."""
