@@ -32,7 +32,7 @@ class InputError(MlmeshError):
     exit_code = INPUT
 
 
-class Defect(MlmeshError):
+class DefectError(MlmeshError):
     """mlmesh itself is wrong (exit code 3)."""
 
     exit_code = DEFECT

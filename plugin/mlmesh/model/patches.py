@@ -6,10 +6,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Literal, NotRequired, TypedDict
 
-    Operation = TypedDict(
-        "Operation",
-        {"op": Literal["add", "replace", "remove"], "path": str, "value": NotRequired[Any]},
-    )
+    class Operation(TypedDict):
+        """One RFC 6902 operation; only these three are ever made."""
+
+        op: Literal["add", "replace", "remove"]
+        path: str
+        value: NotRequired[Any]
 
 
 def escape(token: str) -> str:

@@ -20,6 +20,7 @@ _QUANTITY = {
     "Pi": 1000 * 1024**5,
     "Ei": 1000 * 1024**6,
 }
+_SIGNS = ("", "+", "-")
 
 
 def duration_ms(text: str) -> float:
@@ -52,12 +53,9 @@ def milli(text: str) -> float:
     """
     digits = len(text) - len(text.lstrip("+-0123456789."))
     number, unit = text[:digits], text[digits:]
-    scale = _QUANTITY.get(unit)
-    if scale is None and unit[:1] in "eE" and unit[1:].lstrip("+-").isdecimal() and len(unit) <= 4:
+    scale: float | None = _QUANTITY.get(unit)
+    if scale is None and unit[:1] in ("e", "E") and unit[1:].lstrip("+-").isdecimal() and len(unit) <= 4:
         scale = 1000 * 10.0 ** int(unit[1:])
-    try:
-        if scale is None or not number.strip("+-."):
-            raise ValueError
-        return float(number) * scale
-    except ValueError:
-        raise ValueError(f"{text!r} is not a resource quantity: write such as 500m, 2, 512Mi or 1Gi") from None
+    if scale is None or not number.strip("+-.") or number.count(".") > 1 or number.strip("0123456789.") not in _SIGNS:
+        raise ValueError(f"{text!r} is not a resource quantity: write such as 500m, 2, 512Mi or 1Gi")
+    return float(number) * scale
