@@ -1,0 +1,61 @@
+{{- /* The name of a component's ServiceAccount: dict "name" <component> "component" <its values>. */ -}}
+{{- define "ml-mesh.serviceAccountName" -}}
+{{- dig "serviceAccount" "name" "" .component | default .name -}}
+{{- end -}}
+
+{{- /* The hosts that the components provide, as a JSON list of full names: the root context. */ -}}
+{{- define "ml-mesh.providedHosts" -}}
+{{- $hosts := list -}}
+{{- range $name, $component := .Values.components -}}
+{{- if and (include "ml-mesh.on" $component) (dig "ports" dict $component) -}}
+{{- $hosts = append $hosts (include "ml-mesh.fqdn" (dict "root" $ "host" $name "key" $component.namespace)) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $hosts -}}
+{{- end -}}
+
+{{- /* What the chart adds to a pod template: labels and the ServiceAccount's name, laid over the user's template.
+dict "name" <component> "component" <its values> "template" <the pod template>. */ -}}
+{{- define "ml-mesh.podTemplate" -}}
+{{- $labels := merge (dict "mlmesh.dev/role" .component.role) .component.selector (dict "app.kubernetes.io/part-of" "ml-mesh") -}}
+{{- $ours := dict
+  "metadata" (dict "labels" $labels)
+  "spec" (dict "serviceAccountName" (include "ml-mesh.serviceAccountName" .))
+-}}
+{{- toYaml (mergeOverwrite (deepCopy .template) $ours) -}}
+{{- end -}}
+
+{{- /* The spec of a component's workload, with what the chart adds: dict "name" <component> "component" <its values>. */ -}}
+{{- define "ml-mesh.workloadSpec" -}}
+{{- $kind := .component.workload.kind -}}
+{{- $spec := deepCopy .component.workload.spec -}}
+{{- if eq $kind "CronJob" -}}
+{{- $template := dig "jobTemplate" "spec" "template" dict $spec -}}
+{{- $template = include "ml-mesh.podTemplate" (dict "name" .name "component" .component "template" $template) | fromYaml -}}
+{{- $spec = mergeOverwrite $spec (dict "jobTemplate" (dict "spec" (dict "template" $template))) -}}
+{{- else -}}
+{{- $template := dig "template" dict $spec -}}
+{{- $template = include "ml-mesh.podTemplate" (dict "name" .name "component" .component "template" $template) | fromYaml -}}
+{{- $_ := set $spec "template" $template -}}
+{{- end -}}
+{{- if has $kind (list "Deployment" "StatefulSet" "DaemonSet") -}}
+{{- $_ := set $spec "selector" (dict "matchLabels" .component.selector) -}}
+{{- end -}}
+{{- if eq $kind "StatefulSet" -}}
+{{- $spec = merge $spec (dict "serviceName" .name) -}}
+{{- end -}}
+{{- toYaml $spec -}}
+{{- end -}}
+
+{{- /* The name of a component's workload: dict "root" $ "name" <component> "component" <its values> "spec" <as rendered>.
+The template of a Job cannot change, so its name holds a hash of all that goes into the template: that is also the
+chart's version and the role's sidecar, which the post-renderer writes after rendering. */ -}}
+{{- define "ml-mesh.workloadName" -}}
+{{- if eq .component.workload.kind "Job" -}}
+{{- $sidecar := dig .component.role dict (deepCopy .root.Values.policy.sidecars) -}}
+{{- $hash := list .spec .root.Chart.Version $sidecar | toJson | sha256sum | trunc 8 -}}
+{{- printf "%s-%s" (.name | trunc 54 | trimSuffix "-") $hash -}}
+{{- else -}}
+{{- .name -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,89 @@
+{{- /* The hosts that the values name and no component provides, as a JSON list of full names: the root context. */ -}}
+{{- define "ml-mesh.externalHosts" -}}
+{{- $named := list -}}
+{{- range $host, $model := .Values.models -}}
+{{- if include "ml-mesh.on" $model -}}
+{{- $named = append $named (dict "root" $ "host" $host "key" $model.namespace) -}}
+{{- range $version := $model.versions -}}
+{{- if include "ml-mesh.on" $version -}}
+{{- $named = append $named (dict "root" $ "host" $version.host "key" $model.namespace) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $host, $service := .Values.llm -}}
+{{- if include "ml-mesh.on" $service -}}
+{{- $named = append $named (dict "root" $ "host" $host "key" $service.namespace) -}}
+{{- end -}}
+{{- end -}}
+{{- range $route := .Values.routes -}}
+{{- if include "ml-mesh.on" $route -}}
+{{- range $rule := $route.rules -}}
+{{- if include "ml-mesh.on" $rule -}}
+{{- range $host, $backend := $rule.backends -}}
+{{- if include "ml-mesh.on" $backend -}}
+{{- $named = append $named (dict "root" $ "host" $host "key" $route.namespace) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $provided := include "ml-mesh.providedHosts" . | fromJsonArray -}}
+{{- $hosts := .Values.policy.external.hosts -}}
+{{- range $named -}}
+{{- $host := include "ml-mesh.fqdn" . -}}
+{{- if not (has $host $provided) -}}
+{{- $hosts = append $hosts $host -}}
+{{- end -}}
+{{- end -}}
+{{- $hosts | uniq | sortAlpha | toJson -}}
+{{- end -}}
+
+{{- /* The principals that the values name in namespaces which this release does not create, as a JSON list: the root
+context. One in a namespace of this release must belong to somebody here, so it is left to the post-renderer's check. */ -}}
+{{- define "ml-mesh.externalPrincipals" -}}
+{{- $principals := .Values.policy.external.principals -}}
+{{- range $access := .Values.authorization -}}
+{{- if include "ml-mesh.on" $access -}}
+{{- range $caller := $access.callers -}}
+{{- if and (include "ml-mesh.on" $caller) (not (dig $caller.namespace "create" false (deepCopy $.Values.namespaces))) -}}
+{{- $principals = append $principals (include "ml-mesh.principal" (dict "root" $ "key" $caller.namespace "serviceAccount" $caller.serviceAccount)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $principals | uniq | sortAlpha | toJson -}}
+{{- end -}}
+
+{{- /* The MeshPolicy without its labels: the root context. Empty maps and lists are left out. */ -}}
+{{- define "ml-mesh.policy" -}}
+{{- $components := dict -}}
+{{- range $name, $component := .Values.components -}}
+{{- if include "ml-mesh.on" $component -}}
+{{- $namespace := include "ml-mesh.namespace" (dict "root" $ "key" $component.namespace) -}}
+{{- $_ := set $components $name (dict "role" $component.role "namespace" $namespace "selector" $component.selector) -}}
+{{- end -}}
+{{- end -}}
+{{- $external := dict -}}
+{{- with include "ml-mesh.externalHosts" . | fromJsonArray }}{{- $_ := set $external "hosts" . }}{{- end -}}
+{{- with include "ml-mesh.externalPrincipals" . | fromJsonArray }}{{- $_ := set $external "principals" . }}{{- end -}}
+{{- with .Values.policy.external.gateways }}{{- $_ := set $external "gateways" . }}{{- end -}}
+{{- $spec := dict
+  "release" (dict "name" .Release.Name "namespace" .Release.Namespace)
+  "requires" (index .Chart.Annotations "mlmesh.dev/requires")
+-}}
+{{- with $components }}{{- $_ := set $spec "components" . }}{{- end -}}
+{{- with .Values.policy.mesh }}{{- $_ := set $spec "mesh" . }}{{- end -}}
+{{- with .Values.policy.sidecars }}{{- $_ := set $spec "sidecars" . }}{{- end -}}
+{{- with .Values.policy.endpoints.types }}{{- $_ := set $spec "endpoints" (dict "types" .) }}{{- end -}}
+{{- with .Values.policy.invariants.severity }}{{- $_ := set $spec "invariants" (dict "severity" .) }}{{- end -}}
+{{- with $external }}{{- $_ := set $spec "external" . }}{{- end -}}
+{{- with .Values.policy.owns }}{{- $_ := set $spec "owns" . }}{{- end -}}
+apiVersion: mlmesh.dev/v1alpha1
+kind: MeshPolicy
+metadata:
+  name: {{ .Release.Name }}-mesh-policy
+spec:
+  {{- toYaml $spec | nindent 2 }}
+{{- end -}}
