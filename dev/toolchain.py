@@ -18,12 +18,25 @@ from dev.wheels import unpack
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = (*PROGRAMS, *FILES)
 
+_failed: dict[str, StepError] = {}
+
 
 def tool(name: str) -> Path:
     """The path of the program, or of the folder of files, called `name`; built or fetched first where missing.
 
-    Raises StepError where that fails, and KeyError for a name that is not in `dev.recipes`.
+    Raises StepError where that fails (once for all: one process does not try again), and KeyError for a name that is
+    not in `dev.recipes`.
     """
+    if name in _failed:
+        raise _failed[name]
+    try:
+        return _get(name)
+    except StepError as error:
+        _failed[name] = error
+        raise
+
+
+def _get(name: str) -> Path:
     if name in FILES:
         files = FILES[name]
         return kept(name, files[0].version, _digest(repr(files)), lambda home: copy_files(files, home))

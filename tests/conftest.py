@@ -1,16 +1,26 @@
 """Fixtures of the whole suite: the tools, the API server, the corpus; and the list of tests that did not run."""
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
+
+from dev.cache import cache_dir
+from dev.cluster import Cluster
+from dev.helm import Helm
+from dev.processes import Process
 from dev.progress import StepError
 from dev.toolchain import ROOT
 from dev.toolchain import tool as get_tool
+from tests.support.clusters import TestCluster, end_abandoned
 from tests.support.running import DATA_PREFIX, no_data, skips_are_failures
 from tests.support.running import not_run as end_as_not_run
+
+T = TypeVar("T")
 
 
 @pytest.fixture(scope="session")
@@ -23,20 +33,35 @@ def not_run() -> Callable[[str], object]:
 def tool() -> Callable[[str], str]:
     """`tool(name)`: the path of a program or folder of `dev.recipes`, built on first use; not_run where that fails."""
 
+    return lambda name: _or_not_run(lambda: str(get_tool(name)))
+
+
+@pytest.fixture(scope="session")
+def helm(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Helm]:
+    """`helm(name)`: a Helm (helm3, helm4, helm3-min, helm4-min) that sees no cluster, with homes of its own."""
+
     @cache
-    def attempt(name: str) -> str | StepError:
-        try:
-            return str(get_tool(name))
-        except StepError as error:
-            return error
+    def get(name: str) -> Helm:
+        return Helm(name, tmp_path_factory.mktemp(name))
 
-    def path(name: str) -> str:
-        found = attempt(name)
-        if isinstance(found, StepError):
-            end_as_not_run(f"{name} cannot be had: {found}")
-        return found
+    return lambda name: _or_not_run(lambda: get(name))
 
-    return path
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[TestCluster]:
+    """An API server with the CRDs of Istio, Gateway API and the Inference Extension, shared by the session."""
+    run = cache_dir() / "run"
+    end_abandoned(run)
+    own = Cluster(run / f"test-{os.getpid()}")
+    run.mkdir(parents=True, exist_ok=True)
+    owner = own.home.with_suffix(".owner")
+    owner.write_text(json.dumps(Process.current()))
+    try:
+        _or_not_run(own.start)
+        yield TestCluster(own)
+    finally:
+        own.stop()
+        owner.unlink()
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +72,13 @@ def corpus() -> Path:
     if not place.is_dir():
         no_data(f"there is no corpus at {place} (MLMESH_CORPUS names another place)")
     return place
+
+
+def _or_not_run(attempt: Callable[[], T]) -> T:
+    try:
+        return attempt()
+    except StepError as error:
+        end_as_not_run(str(error))
 
 
 @pytest.hookimpl(wrapper=True)
