@@ -1,0 +1,68 @@
+"""The files of a run: the stream, the policies, the report."""
+
+import os
+import sys
+
+from mlmesh.model.errors import InputError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mlmesh.model.errors import MlmeshError
+    from mlmesh.model.findings import Finding
+
+
+def read_input(name: str) -> bytes:
+    """The stream: a file, or standard input for ``-``. Raises InputError where it cannot be read."""
+    if name != "-":
+        return _read(name)
+    if sys.stdin.isatty():
+        raise InputError(
+            "standard input is a terminal: there are no manifests to read",
+            remedy="helm install ... --post-renderer mlmesh-post, or: helm template ... | mlmesh-post",
+        )
+    return sys.stdin.buffer.read()
+
+
+def read_policies(names: "Sequence[str]") -> list[tuple[str, bytes]]:
+    """Policy files as (name, content)."""
+    return [(name, _read(name)) for name in names]
+
+
+def write_report(name: str, form: str, findings: "Sequence[Finding]", error: "MlmeshError | None") -> None:
+    """Write the report whole or not at all: into a new file that then takes the name."""
+    if form == "json":
+        from mlmesh.reports.machine import findings_json
+
+        text = findings_json(findings, error)
+    else:
+        from mlmesh.reports.text import error_text, findings_text
+
+        refused = any(finding.severity == "error" for finding in findings)
+        text = error_text(error) if error is not None else findings_text(findings, refused)
+    new = f"{name}.{os.getpid()}.new"
+    try:
+        if os.path.exists(name) and not os.path.isfile(name):  # a device or a pipe, such as /dev/stderr
+            with open(name, "w", encoding="utf-8") as target:
+                target.write(text)
+            return
+        with open(new, "w", encoding="utf-8") as target:
+            target.write(text)
+        os.replace(new, name)
+    except OSError as problem:
+        raise InputError(
+            f"the report cannot be written: {problem.strerror}", place=name, remedy="see --report and MLMESH_REPORT"
+        ) from None
+
+
+def _read(name: str) -> bytes:
+    try:
+        with open(name, "rb") as source:
+            return source.read()
+    except OSError as problem:
+        raise InputError(
+            f"the file cannot be read: {problem.strerror}",
+            place=name,
+            remedy="paths are taken from the directory that Helm was called in",
+        ) from None

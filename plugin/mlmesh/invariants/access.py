@@ -1,0 +1,102 @@
+"""Identities in AuthorizationPolicies that no workload has: MLM401."""
+
+from mlmesh.graph.gateways import service_account
+from mlmesh.invariants.rule import Rule, Violation
+from mlmesh.model.findings import ERROR, WARNING
+from mlmesh.model.patches import pointer
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mlmesh.graph.release import Release
+    from mlmesh.manifests.objects import KubeObject
+
+
+def _identities(release: "Release") -> set[tuple[str, str]]:
+    """(namespace, ServiceAccount) of everything in the stream that has an identity."""
+    found = {(release.namespace(item), item.name) for item in release.of("", "ServiceAccount")}
+    for pod in release.pods():
+        account = pod.spec.get("serviceAccountName") or pod.spec.get("serviceAccount") or "default"
+        found.add((release.namespace(pod.owner), str(account)))
+    for gateway in release.of("gateway.networking.k8s.io", "Gateway"):
+        found.add((release.namespace(gateway), service_account(gateway)))
+    return found
+
+
+def _sources(item: "KubeObject") -> "Iterator[tuple[str, str, str]]":
+    """(pointer, field, value) of every identity that an AuthorizationPolicy lets in or keeps out."""
+    spec = item.data.get("spec")
+    rules = spec.get("rules") if isinstance(spec, dict) else None
+    for r, rule in enumerate(rules if isinstance(rules, list) else ()):
+        origins = rule.get("from") if isinstance(rule, dict) else None
+        for f, origin in enumerate(origins if isinstance(origins, list) else ()):
+            source = origin.get("source") if isinstance(origin, dict) else None
+            for field in ("principals", "serviceAccounts"):
+                values = source.get(field) if isinstance(source, dict) else None
+                for index, value in enumerate(values if isinstance(values, list) else ()):
+                    yield pointer("spec", "rules", r, "from", f, "source", field, index), field, str(value)
+
+
+def principal_nobody_has(release: "Release") -> "Iterator[Violation]":
+    """Identities of the mesh's own trust domain that nothing in the stream has and nothing declares external."""
+    known = _identities(release)
+    external = release.external("principals")
+    domain = release.mesh("trustDomain")
+    for item in release.of("security.istio.io", "AuthorizationPolicy"):
+        for place, field, value in _sources(item):
+            if field == "serviceAccounts":
+                namespace, _, account = value.rpartition("/")
+                namespace = namespace or release.namespace(item)
+                principal = f"{domain}/ns/{namespace}/sa/{account}"
+            else:
+                principal = value
+                parts = value.split("/")
+                if len(parts) != 5 or parts[0] != domain or parts[1] != "ns" or parts[3] != "sa" or "*" in value:
+                    continue  # a wildcard, or another trust domain
+                namespace, account = parts[2], parts[4]
+            if (namespace, account) in known or _declared(principal, external):
+                continue
+            yield Violation(
+                item,
+                place,
+                f"no workload of this release runs as {principal}, so the rule lets nobody in by it"
+                + _gateway_hint(namespace, release),
+                f"name the identity that the caller has (a ServiceAccount of namespace {namespace}, or for a Gateway "
+                f"the annotation gateway.istio.io/service-account: {account}), or declare it under external.principals",
+                severity=ERROR if release.owns(namespace) else WARNING,
+                evidence=principal,
+            )
+
+
+def _declared(principal: str, external: set[str]) -> bool:
+    return principal in external or any(
+        entry.endswith("*") and principal.startswith(entry.removesuffix("*")) for entry in external
+    )
+
+
+def _gateway_hint(namespace: str, release: "Release") -> str:
+    gateways = [
+        f"Gateway {gateway.name} runs as {service_account(gateway)}"
+        for gateway in release.of("gateway.networking.k8s.io", "Gateway")
+        if release.namespace(gateway) == namespace
+    ]
+    return f" ({'; '.join(gateways)})" if gateways else ""
+
+
+RULES = (
+    Rule(
+        code="MLM401",
+        name="principal-nobody-has",
+        severity=ERROR,
+        confidence="absence",
+        scope="set",
+        kinds=("AuthorizationPolicy",),
+        fix="unsafe",
+        summary=(
+            "An AuthorizationPolicy names an identity that no workload has. Istio runs a Gateway as NAME-CLASS unless "
+            "the annotation gateway.istio.io/service-account on it says otherwise."
+        ),
+        check=principal_nobody_has,
+    ),
+)

@@ -1,0 +1,61 @@
+"""Every rule, and a run of them all over a patched release."""
+
+from mlmesh.invariants import access, gateways, sidecars, timeouts, traffic
+from mlmesh.invariants.rule import Rule, Violation
+from mlmesh.model.findings import Finding
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mlmesh.graph.release import Release
+
+RULES: tuple[Rule, ...] = tuple(
+    sorted(
+        (*traffic.RULES, *timeouts.RULES, *access.RULES, *sidecars.RULES, *gateways.RULES),
+        key=lambda rule: rule.code,
+    )
+)
+ALLOW_PREFIX = "allow.mlmesh.dev/"
+
+
+def run(release: "Release") -> list[Finding]:
+    """The findings of every rule, in the order of documents, pointers and codes.
+
+    An annotation ``allow.mlmesh.dev/CODE: reason`` on the object takes a finding away, if it gives a reason; the
+    policy's ``invariants.severity`` replaces a rule's severity, ``off`` silences the rule.
+    """
+    severities = release.policy.spec.get("invariants", {}).get("severity", {})
+    findings = [
+        _finding(rule, violation, severities.get(rule.code) or violation.severity or rule.severity, release)
+        for rule in RULES
+        if severities.get(rule.code) != "off"
+        for violation in rule.check(release)
+        if not str(violation.item.annotations().get(ALLOW_PREFIX + rule.code) or "").strip()
+    ]
+    findings.sort(key=lambda finding: (finding.document, finding.line, finding.code, finding.pointer))
+    return findings
+
+
+def _finding(rule: Rule, violation: Violation, severity: str, release: "Release") -> Finding:
+    from binascii import crc32
+
+    item = violation.item
+    pointer = item.pointer + violation.pointer
+    namespace = release.namespace(item)
+    identity = f"{rule.code}\n{item.kind}\n{namespace}\n{item.name}\n{violation.pointer}\n{violation.evidence}"
+    return Finding(
+        code=rule.code,
+        rule=rule.name,
+        severity=severity,
+        confidence=rule.confidence,
+        message=violation.message,
+        remedy=violation.remedy,
+        api_version=item.api_version,
+        kind=item.kind,
+        namespace=namespace,
+        name=item.name,
+        document=item.document.index,
+        line=item.document.line_of(pointer),
+        pointer=pointer,
+        source=item.document.source,
+        fingerprint=f"{rule.code}-{crc32(identity.encode()):08x}",
+    )

@@ -1,0 +1,126 @@
+"""Traffic policies that guard no traffic: MLM101.
+
+Envoy applies a DestinationRule to the host that a route sends to (istio/istio pilot/pkg/model/push_context.go
+destinationRule), not to the host that the client called.
+"""
+
+from mlmesh.invariants.rule import Rule, Violation
+from mlmesh.model.findings import ERROR, INFO, WARNING
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from mlmesh.graph.release import Release
+    from mlmesh.manifests.objects import KubeObject
+
+ISTIO = "networking.istio.io"
+
+
+def _maps(value: object) -> "list[dict[str, Any]]":
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _spec(item: "KubeObject") -> "dict[str, Any]":
+    spec = item.data.get("spec")
+    return spec if isinstance(spec, dict) else {}
+
+
+def _destinations(item: "KubeObject", release: "Release") -> "dict[str, set[str]]":
+    """Full host names that a VirtualService sends to (mirrors too), each with the subsets that it names."""
+    found: dict[str, set[str]] = {}
+    for section in ("http", "tcp", "tls"):
+        for rule in _maps(_spec(item).get(section)):
+            targets = [entry.get("destination") for entry in (*_maps(rule.get("route")), *_maps(rule.get("mirrors")))]
+            for target in (*targets, rule.get("mirror")):
+                if isinstance(target, dict) and isinstance(target.get("host"), str):
+                    host = release.host(target["host"], release.namespace(item))
+                    found.setdefault(host, set()).add(str(target.get("subset") or ""))
+    return found
+
+
+def _backends(item: "KubeObject", release: "Release") -> "set[str]":
+    """Full names of the Services that a route of Gateway API sends to."""
+    domain = release.mesh("clusterDomain")
+    return {
+        f"{backend.get('name')}.{backend.get('namespace') or release.namespace(item)}.svc.{domain}"
+        for rule in _maps(_spec(item).get("rules"))
+        for backend in _maps(rule.get("backendRefs"))
+        if backend.get("kind", "Service") == "Service"
+    }
+
+
+def _in_mesh(item: "KubeObject") -> bool:
+    gateways = _spec(item).get("gateways")
+    return not gateways or (isinstance(gateways, list) and "mesh" in gateways)
+
+
+def _guarded(release: "Release") -> "dict[str, set[str]]":
+    """Hosts with a traffic policy of their own: an empty subset stands for the host's own block."""
+    found: dict[str, set[str]] = {}
+    for item in release.of(ISTIO, "DestinationRule"):
+        spec = _spec(item)
+        host = release.host(str(spec.get("host")), release.namespace(item))
+        blocks = [("", spec), *((str(subset.get("name")), subset) for subset in _maps(spec.get("subsets")))]
+        found.setdefault(host, set()).update(name for name, block in blocks if block.get("trafficPolicy"))
+    return found
+
+
+def dead_traffic_policy(release: "Release") -> "Iterator[Violation]":
+    """DestinationRules for a host whose VirtualServices send all of its traffic elsewhere."""
+    services = release.of(ISTIO, "VirtualService")
+    sends = [(item, _destinations(item, release)) for item in services]
+    reached = {host for _, targets in sends for host in targets}
+    for kind in ("HTTPRoute", "GRPCRoute"):
+        for item in release.of("gateway.networking.k8s.io", kind):
+            reached |= _backends(item, release)
+    guarded = _guarded(release)
+    owned_hosts = {f"{item.name}.{release.namespace(item)}" for item in release.of("", "Service")}
+    for rule in release.of(ISTIO, "DestinationRule"):
+        spec, namespace = _spec(rule), release.namespace(rule)
+        host = release.host(str(spec.get("host")), namespace)
+        if not spec.get("trafficPolicy") or host in reached or "*" in host:
+            continue
+        for item, targets in sends:
+            names = _spec(item).get("hosts")
+            claimed = [release.host(str(name), release.namespace(item)) for name in names or ()]
+            if host not in claimed or not _in_mesh(item) or not targets:
+                continue
+            bare = [
+                target
+                for target, subsets in targets.items()
+                if not all(subset in guarded.get(target, ()) or "" in guarded.get(target, ()) for subset in subsets)
+            ]
+            owned = release.owns(namespace) or ".".join(host.split(".")[:2]) in owned_hosts
+            yield Violation(
+                rule,
+                "/spec/host",
+                f"Envoy applies a traffic policy to the host that a route sends to, and {item.title} sends all traffic "
+                f"for {host} to {', '.join(targets)}: "
+                + (
+                    f"callers get no connection limit and no outlier detection for {', '.join(bare)} from this rule"
+                    if bare
+                    else "callers use the rules of those hosts, which each have a traffic policy of their own"
+                ),
+                f"give {' and '.join(bare)} a DestinationRule with this trafficPolicy"
+                if bare
+                else "nothing to do, if those rules say what this one says",
+                severity=INFO if not bare else ERROR if owned else WARNING,
+                evidence=item.title,
+            )
+
+
+RULES = (
+    Rule(
+        code="MLM101",
+        name="dead-traffic-policy",
+        severity=ERROR,
+        confidence="absence",
+        scope="set",
+        kinds=("DestinationRule",),
+        fix="unsafe",
+        summary="A DestinationRule for a host whose routes all send elsewhere: its circuit breaker guards none of it.",
+        check=dead_traffic_policy,
+    ),
+)

@@ -1,0 +1,80 @@
+"""The Kubernetes objects of a document: itself, or the items of a List."""
+
+from mlmesh.model.errors import InputError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from mlmesh.manifests.stream import Document
+
+
+class KubeObject:
+    """One object and where it stands: ``pointer`` leads to it from its document's root (empty outside a List)."""
+
+    __slots__ = ("api_version", "data", "document", "group", "kind", "name", "namespace", "pointer")
+
+    def __init__(self, document: "Document", pointer: str, data: "dict[str, Any]") -> None:
+        api_version, kind = data.get("apiVersion"), data.get("kind")
+        if not isinstance(kind, str) or not kind or not isinstance(api_version, str) or not api_version:
+            key = "apiVersion" if isinstance(kind, str) and kind else "kind"
+            raise InputError(
+                f"the object has no {key}",
+                place=document.place + (f", at {pointer}" if pointer else ""),
+                remedy="every Kubernetes object needs apiVersion and kind: see the template that renders it",
+            )
+        metadata = data.get("metadata")
+        if metadata is None:
+            metadata = {}
+        self.document = document
+        self.pointer = pointer
+        self.data = data
+        self.api_version = api_version
+        self.kind = kind
+        self.group = api_version.rpartition("/")[0]
+        if not isinstance(metadata, dict):
+            raise InputError(
+                "metadata is not a map", place=document.place, remedy="write metadata as a map that has a name"
+            )
+        self.namespace = str(metadata.get("namespace") or "")
+        self.name = str(metadata.get("name") or metadata.get("generateName") or "")
+
+    @property
+    def title(self) -> str:
+        """Kind, namespace and name as a person writes them: ``Deployment ml-serving/llm``."""
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+    def annotations(self) -> "dict[str, Any]":
+        """The object's own annotations, empty where it has none."""
+        return text_map(self, self.data, self.pointer, "annotations")
+
+
+def text_map(owner: KubeObject, holder: "dict[str, Any]", pointer: str, key: str) -> "dict[str, Any]":
+    """``metadata.<key>`` (labels, annotations) of an object or pod template. InputError where it is not a map."""
+    metadata = holder.get("metadata")
+    value = metadata.get(key) if isinstance(metadata, dict) else metadata
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InputError(
+            f"metadata{f'.{key}' if isinstance(metadata, dict) else ''} is not a map",
+            place=f"{owner.document.place}, at {pointer}/metadata",
+            remedy=f"write {key} as a map of names to strings",
+        )
+    return value
+
+
+def objects(document: "Document", data: "dict[str, Any]") -> "Iterator[KubeObject]":
+    """The objects of a document that reads as ``data`` (its own, or its patched text's), Lists opened."""
+    return _open(document, "", data)
+
+
+def _open(document: "Document", pointer: str, data: "dict[str, Any]") -> "Iterator[KubeObject]":
+    items = data.get("items")
+    if not str(data.get("kind")).endswith("List") or not isinstance(items, list):
+        yield KubeObject(document, pointer, data)
+        return
+    for index, item in enumerate(items):
+        if isinstance(item, dict):
+            yield from _open(document, f"{pointer}/items/{index}", item)

@@ -1,0 +1,71 @@
+"""The options that the commands share: one table, read by ``mlmesh-post`` itself, and by click for the rest."""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+class Option:
+    """One option: its flag, its value's name in help, and whether it may be given several times."""
+
+    __slots__ = ("choices", "flag", "help", "metavar", "multiple")
+
+    def __init__(
+        self, flag: str, metavar: str, text: str, *, multiple: bool = False, choices: tuple[str, ...] = ()
+    ) -> None:
+        self.flag = flag
+        self.metavar = metavar
+        self.help = text
+        self.multiple = multiple
+        self.choices = choices
+
+    @property
+    def name(self) -> str:
+        """The option's name without dashes in front: ``report-format``."""
+        return self.flag.removeprefix("--")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that stands for the option: ``MLMESH_REPORT_FORMAT``."""
+        return "MLMESH_" + self.name.upper().replace("-", "_")
+
+
+POLICY = Option(
+    "--policy",
+    "FILE",
+    "A MeshPolicy, or the ConfigMap of an earlier run, laid over the stream's own policy. Repeat it for several files; "
+    "in the variable separate them with ':'.",
+    multiple=True,
+)
+NAMESPACE = Option("--namespace", "NAMESPACE", "The release's namespace, for objects that name none.")
+REPORT = Option("--report", "FILE", "Write the findings, or the error that ended the run, to a file as well.")
+REPORT_FORMAT = Option(
+    "--report-format", "FORMAT", "The report's format: text (default) or json.", choices=("text", "json")
+)
+
+POST_OPTIONS = (POLICY, NAMESPACE, REPORT, REPORT_FORMAT)
+
+
+def parse(arguments: "Sequence[str]", environ: "Mapping[str, str]") -> dict[str, list[str]] | None:
+    """The values of each option by name, from arguments over environment; None where click must have the word.
+
+    That is so for ``--help``, ``--version`` and everything that is not plainly ``--flag VALUE`` or ``--flag=VALUE``.
+    """
+    by_flag = {option.flag: option for option in POST_OPTIONS}
+    values: dict[str, list[str]] = {}
+    rest = list(arguments)
+    while rest:
+        flag, equals, value = rest.pop(0).partition("=")
+        option = by_flag.get(flag)
+        if option is None or (not equals and not rest):
+            return None
+        if not equals:
+            value = rest.pop(0)
+        values[option.name] = [*values.get(option.name, ()), value] if option.multiple else [value]
+    for option in POST_OPTIONS:
+        from_environment = environ.get(option.variable)
+        if option.name not in values and from_environment:
+            values[option.name] = from_environment.split(":") if option.multiple else [from_environment]
+        if option.choices and not set(values.get(option.name, ())) <= set(option.choices):
+            return None
+    return values

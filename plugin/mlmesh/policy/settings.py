@@ -1,0 +1,165 @@
+"""The settings of one run: found in the stream, laid over the defaults, sent on as a ConfigMap."""
+
+import json
+
+from mlmesh import __version__
+from mlmesh.manifests import stream as manifests
+from mlmesh.manifests.objects import KubeObject, objects
+from mlmesh.model.errors import InputError
+from mlmesh.policy import fields
+from mlmesh.policy.defaults import DEFAULTS
+from mlmesh.policy.layers import merge
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+LABEL = "mlmesh.dev/policy"
+DATA_KEY = "policy.json"
+
+
+class Policy:
+    """The settings of one run.
+
+    ``spec`` is every layer over the defaults, ``carried`` the layers without the defaults (what the ConfigMap holds),
+    ``carrier`` the MeshPolicy or ConfigMap of the stream. ``namespace`` is the release's, empty where nothing names it.
+    """
+
+    __slots__ = ("carried", "carrier", "namespace", "spec")
+
+    def __init__(self, carried: "dict[str, Any]", carrier: KubeObject | None, namespace: str) -> None:
+        self.carried = carried
+        self.carrier = carrier
+        self.spec = merge([DEFAULTS, carried])
+        self.namespace = namespace or self.spec.get("release", {}).get("namespace", "")
+
+    def configmap(self, carrier: KubeObject) -> "tuple[str, str]":
+        """Name of the ConfigMap that takes the carrier's place, and the text of its ``policy.json``."""
+        release = self.carried.get("release", {}).get("name")
+        name = f"{release}-mesh-policy" if release else carrier.name
+        policy = {
+            "apiVersion": fields.API_VERSION,
+            "kind": fields.KIND,
+            "metadata": {"name": name},
+            "spec": self.carried,
+        }
+        return name, json.dumps(policy, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def is_policy(item: KubeObject) -> bool:
+    """Whether an object carries settings: a MeshPolicy, or the ConfigMap that took one's place."""
+    if item.kind == fields.KIND:
+        return item.group == "mlmesh.dev"
+    return item.kind == "ConfigMap" and item.group == "" and _label(item) == "true"
+
+
+def load(
+    carriers: "Sequence[KubeObject]",
+    files: "Sequence[tuple[str, bytes]]" = (),
+    *,
+    namespace: str = "",
+    required: bool = False,
+) -> Policy:
+    """The settings from the stream's carriers and from policy files (name, content), the later over the earlier.
+
+    ``required`` refuses a stream without any policy. Raises InputError for two policies of one form, an unknown key, a
+    wrong unit, and a policy that needs a newer plugin.
+    """
+    own = [item for item in carriers if item.kind == fields.KIND]
+    earlier = [item for item in carriers if item.kind != fields.KIND]
+    for found in (own, earlier):
+        if len(found) > 1:
+            raise InputError(
+                f"two policies in one stream: {_titled(found[0])} and {_titled(found[1])}",
+                place=found[1].document.place,
+                remedy="a release has one policy: switch the chart off in one place, or install it as two releases",
+            )
+    if required and not carriers and not files:
+        raise InputError(
+            "the stream has no policy, and MLMESH_REQUIRE_POLICY asks for one",
+            remedy="render the chart ml-mesh with it, or name a policy with --policy",
+        )
+    layers = [_read(item, item.document.place) for item in (*earlier, *own)]
+    layers += [_read_file(name, content) for name, content in files]
+    carrier = own[0] if own else earlier[0] if earlier else None
+    return Policy(merge(layers), carrier, namespace)
+
+
+def _label(item: KubeObject) -> object:
+    metadata = item.data.get("metadata")
+    labels = metadata.get("labels") if isinstance(metadata, dict) else None
+    return labels.get(LABEL) if isinstance(labels, dict) else None
+
+
+def _titled(item: KubeObject) -> str:
+    spec = item.data.get("spec")
+    release = spec.get("release") if isinstance(spec, dict) else None
+    name = release.get("name") if isinstance(release, dict) else None
+    source = f" from {item.document.source}" if item.document.source else ""
+    return f"{item.title}{f' of release {name}' if name else ''}{source}"
+
+
+def _read_file(name: str, content: bytes) -> "dict[str, Any]":
+    place = f"policy file {name}"
+    found = [item for document in manifests.read(content).documents for item in objects(document, document.data)]
+    if len(found) != 1 or not is_policy(found[0]):
+        raise InputError(
+            f"not one policy but {len(found)} objects" if len(found) != 1 else f"a {found[0].kind}, which is no policy",
+            place=place,
+            remedy=f"name a file with one {fields.KIND} ({fields.API_VERSION}) or with the ConfigMap of an earlier run",
+        )
+    return _read(found[0], place)
+
+
+def _read(item: KubeObject, place: str) -> "dict[str, Any]":
+    data = item.data
+    if item.kind != fields.KIND:
+        data = _from_configmap(item, place)
+    if data.get("apiVersion") != fields.API_VERSION or data.get("kind") != fields.KIND:
+        raise InputError(
+            f"the policy is not a {fields.KIND} of {fields.API_VERSION}",
+            place=place,
+            remedy="install the plugin that belongs to the chart",
+        )
+    spec = data.get("spec")
+    needed = spec.get("requires") if isinstance(spec, dict) else None
+    if isinstance(needed, str) and _newer(needed):
+        raise InputError(
+            f"the policy needs mlmesh {needed} or newer; this is mlmesh {__version__}",
+            place=place,
+            remedy="update the post-renderer (pip install --upgrade mlmesh), or use an older chart",
+        )
+    unknown = [key for key in data if key not in fields.SCHEMA["properties"]]
+    found = [(key, "unknown key", "a policy has apiVersion, kind, metadata and spec") for key in unknown]
+    found += fields.problems(spec)
+    if found or not isinstance(spec, dict):
+        raise InputError(
+            "; ".join(f"{path}: {what} ({remedy})" for path, what, remedy in found[:10]),
+            place=place,
+            remedy="correct the policy: the chart's value `policy`, or the file that --policy names",
+        )
+    return spec
+
+
+def _newer(needed: str) -> bool:
+    try:
+        return fields.version(needed) > fields.version(__version__)
+    except ValueError:
+        return False  # not a version at all: the table says so, with its path
+
+
+def _from_configmap(item: KubeObject, place: str) -> "dict[str, Any]":
+    held = item.data.get("data")
+    text = held.get(DATA_KEY) if isinstance(held, dict) else None
+    try:
+        data = json.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        data = None
+    if not isinstance(data, dict):
+        raise InputError(
+            f"the ConfigMap's {DATA_KEY} is not a policy",
+            place=place,
+            remedy="render the chart again: the post-renderer writes it",
+        )
+    return data

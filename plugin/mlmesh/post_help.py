@@ -1,0 +1,60 @@
+"""Help and usage errors of ``mlmesh-post``, by click: loaded only when one of them is needed."""
+
+import click
+
+from mlmesh import __version__
+from mlmesh.model.errors import InputError
+from mlmesh.options import POST_OPTIONS, Option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TEXT = """\
+Post-render Kubernetes manifests for an Istio mesh: standard input to standard output.
+
+Gives every pod the sidecar size of its role, derives timeout and retries of LLM routes from their endpoint type, and
+passes nothing on if an invariant is broken.
+
+\b
+  helm install ml-mesh chart/ --post-renderer mlmesh-post
+  helm template ml-mesh chart/ | mlmesh-post --report-format json --report findings.json >out.yaml
+
+With Helm 4 install the plugin once: helm plugin install plugin/mlmesh-post.
+"""
+EPILOG = """\
+\b
+Exit codes:
+  0    the manifests were passed on (warnings go to standard error and the report)
+  1    an invariant is broken: nothing was written
+  2    the manifests, the policy or the call is wrong: nothing was written
+  3    a defect of mlmesh: nothing was written
+  141  the reader of standard output went away
+
+MLMESH_REQUIRE_POLICY=1 refuses a stream that has no policy. `mlmesh plan` shows what would change, and why.
+"""
+
+
+def click_option(option: Option) -> click.Option:
+    """The option as click has it."""
+    return click.Option(
+        [option.flag],
+        metavar=option.metavar,
+        multiple=option.multiple,
+        type=click.Choice(option.choices) if option.choices else None,
+        help=option.help,
+        envvar=option.variable,
+        show_envvar=True,
+    )
+
+
+def answer(arguments: "Sequence[str]") -> str:
+    """The text of ``--help`` or ``--version``. Raises InputError, in click's words, for a call that is wrong."""
+    command = click.Command("mlmesh-post", params=[*map(click_option, POST_OPTIONS)], help=TEXT, epilog=EPILOG)
+    if "--version" in arguments:
+        return f"mlmesh-post {__version__}\n"
+    try:
+        context = command.make_context("mlmesh-post", [item for item in arguments if item != "--help"])
+    except click.UsageError as error:
+        raise InputError(error.format_message(), remedy="see mlmesh-post --help") from None
+    return command.get_help(context) + "\n"

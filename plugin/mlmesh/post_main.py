@@ -1,0 +1,90 @@
+"""``mlmesh-post``: manifests in on standard input, manifests out on standard output, or a refusal that is heard.
+
+What Helm shows of a refusal decides its form. Helm 3 prints the standard error of a command that fails. Helm 4 throws
+it away, so there (told by the argument of plugin.yaml) every refusal, a failed import included, leaves as a document
+that Helm must refuse and show. This module imports only what every run needs.
+"""
+
+import os
+import sys
+
+HELM4 = "--called-by=helm4"
+
+
+def main() -> None:
+    """The console script; ``mlmesh-post --help`` lists its exit codes."""
+    helm4 = HELM4 in sys.argv[1:]
+    try:
+        code, chunks, message = _run([argument for argument in sys.argv[1:] if argument != HELM4])
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:  # the last boundary: without it Python would print a traceback
+        code, chunks, message = 3, [], _defect(error)
+    if code and helm4:
+        from mlmesh.reports.helm4 import block_scalar
+
+        code, chunks = 0, [block_scalar(message)]
+    elif message:
+        sys.stderr.write(message)
+    sys.exit(code or _write(chunks))
+
+
+def _run(arguments: list[str]) -> tuple[int, list[bytes], str]:
+    """(exit code, standard output, message): with a code other than 0 there is no output."""
+    from mlmesh import options
+    from mlmesh.files import read_input, read_policies, write_report
+    from mlmesh.model.errors import DefectError, MlmeshError
+    from mlmesh.reports.text import error_text, findings_text
+
+    try:
+        values = options.parse(arguments, os.environ)
+        if values is None:
+            from mlmesh.post_help import answer
+
+            return 0, [answer(arguments).encode()], ""
+        error: MlmeshError | None = None
+        findings, chunks = [], []
+        try:
+            from mlmesh.post_renderer import post_render
+
+            result = post_render(
+                read_input("-"),
+                read_policies(values.get("policy", ())),
+                namespace=values.get("namespace", [""])[0],
+                require_policy=os.environ.get("MLMESH_REQUIRE_POLICY", "0") not in ("", "0"),
+            )
+            findings, chunks = result.findings, result.output
+        except MlmeshError as caught:
+            error = caught
+        except Exception as caught:
+            error = DefectError(_defect(caught))
+        for path in values.get("report", ()):
+            write_report(path, values.get("report-format", ["text"])[0], findings, error)
+        if error is not None:
+            raise error
+    except MlmeshError as caught:
+        return caught.exit_code, [], error_text(caught)
+    if any(finding.severity == "error" for finding in findings):
+        return 1, [], findings_text(findings, refused=True)
+    heard = [finding for finding in findings if finding.severity == "warning"]
+    return 0, chunks, findings_text(heard, refused=False) if heard else ""
+
+
+def _defect(error: Exception) -> str:
+    """What a person can report of an exception that should not be: its type and place, never its text or data."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    where = f" at {os.path.basename(place.tb_frame.f_code.co_filename)}:{place.tb_lineno}" if place else ""
+    missing = f" ({error.name})" if isinstance(error, ImportError) else ""
+    return f"a defect of mlmesh itself: {type(error).__name__}{missing}{where}. Please report it with this line.\n"
+
+
+def _write(chunks: list[bytes]) -> int:
+    try:
+        sys.stdout.buffer.writelines(chunks)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains when it flushes at exit
+        return 141
+    return 0

@@ -1,0 +1,91 @@
+"""Floor 8: the whole flow on one page: read, settle the policy, patch, write, judge."""
+
+from mlmesh.endpoints.routes import derive
+from mlmesh.graph.carrier import carry
+from mlmesh.graph.release import Release, read_objects
+from mlmesh.invariants.registry import run
+from mlmesh.manifests import stream as manifests
+from mlmesh.manifests.editor import edit
+from mlmesh.manifests.objects import objects
+from mlmesh.model.errors import InputError
+from mlmesh.policy.settings import is_policy, load
+from mlmesh.sidecars.resources import size
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mlmesh.model.findings import Finding
+    from mlmesh.model.patches import Operation, Patch
+    from mlmesh.model.pods import PodRole
+
+EMPTY = b"# mlmesh-post: the input was empty\n"
+
+
+class Result:
+    """What one run gives.
+
+    ``output`` is the stream in slices, to be written as they are; ``patches`` what changed in it and why; ``pods``
+    every pod template with its role; ``findings`` what the invariants say of the patched release.
+    """
+
+    __slots__ = ("findings", "output", "patches", "pods", "stream")
+
+    def __init__(
+        self,
+        stream: manifests.Stream,
+        output: list[bytes],
+        patches: "list[Patch]",
+        pods: "list[PodRole]",
+        findings: "list[Finding]",
+    ) -> None:
+        self.stream = stream
+        self.output = output
+        self.patches = patches
+        self.pods = pods
+        self.findings = findings
+
+    @property
+    def failed(self) -> bool:
+        """Whether a finding is an error: then the output must not be passed on."""
+        return any(finding.severity == "error" for finding in self.findings)
+
+
+def post_render(
+    data: bytes,
+    policies: "Sequence[tuple[str, bytes]]" = (),
+    *,
+    namespace: str = "",
+    require_policy: bool = False,
+) -> Result:
+    """Post-render a stream of manifests (UTF-8 YAML or JSON) with policy files (name, content) over its own policy.
+
+    ``namespace`` is the release's, for objects that name none. Raises InputError and DefectError; never returns half a
+    stream.
+    """
+    stream = manifests.read(data)
+    if stream.dialect == "resource-list":
+        raise InputError(
+            "the input is a ResourceList: mlmesh-post is no KRM function yet",
+            remedy="pipe the output of kustomize build through mlmesh-post",
+        )
+    by_document = read_objects(stream)
+    carriers = [item for items in by_document.values() for item in items if is_policy(item)]
+    policy = load(carriers, policies, namespace=namespace, required=require_policy)
+    release = Release(by_document, policy)
+
+    pods, sizes = size(release)
+    patches = [*carry(policy), *sizes, *derive(release)]
+    patches.sort(key=lambda patch: patch.document)
+
+    operations: dict[int, list[Operation]] = {}
+    for patch in patches:
+        operations.setdefault(patch.document, []).extend(patch.operations)
+    texts: dict[int, bytes] = {}
+    for index, changes in operations.items():
+        document = stream.documents[index]
+        texts[index], reread = edit(document, changes)
+        by_document[index] = list(objects(document, reread))
+
+    findings = run(Release(by_document, policy))
+    return Result(stream, stream.write(texts) if data.strip() else [EMPTY], patches, pods, findings)
