@@ -12,8 +12,8 @@ PYTEST = $(BIN)/python -m pytest
 demo: $(VENV)/.ready
 	@$(BIN)/python -m dev.demo up
 
-demo-down: $(VENV)/.ready
-	@$(BIN)/python -m dev.demo down
+demo-down:
+	@$(PYTHON) -m dev.demo down
 
 # Every test. Tools that could not be built are told here, and by the tests that miss them.
 test: $(VENV)/.ready

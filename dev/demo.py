@@ -1,0 +1,143 @@
+"""`make demo`: the main job on real Kubernetes, with Helm 3 and with Helm 4, and how a wrong release is refused.
+
+Every command is shown as typed and run in a shell. Each has an expected outcome, so the demo is a check too: it ends
+with 1 at the first command that does otherwise.
+"""
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from dev.cluster import Cluster
+from dev.helm import Helm
+from dev.progress import StepError, say
+from dev.toolchain import ROOT
+
+NAMESPACE = "ml-mesh"
+INSTALL = "helm install ml-mesh chart/ --post-renderer mlmesh-post -f values/demo.yaml -n ml-mesh --create-namespace"
+FORGOTTEN = INSTALL.replace(" --post-renderer mlmesh-post", "")
+BROKEN = f"{INSTALL} --set gateways.ml-gateway.serviceAccount=''"
+PLAN = "helm template ml-mesh chart/ -f values/demo.yaml -n ml-mesh | mlmesh plan -"
+
+OBJECTS = (
+    "kubectl get -A namespaces,gateways.gateway.networking.k8s.io,httproutes,virtualservices,destinationrules,"
+    "peerauthentications,authorizationpolicies,telemetries -l app.kubernetes.io/instance=ml-mesh"
+)
+_ANNOTATION = r".spec.template.metadata.annotations.sidecar\.istio\.io/proxy"
+SIDECARS = (
+    "kubectl get -A deployments,statefulsets,daemonsets,jobs -o custom-columns="
+    f"'KIND:.kind,NAME:.metadata.name,CPU:{_ANNOTATION}CPU,MEMORY:{_ANNOTATION}Memory,"
+    f"CPU LIMIT:{_ANNOTATION}CPULimit,MEMORY LIMIT:{_ANNOTATION}MemoryLimit'"
+)
+ROUTES = (
+    "kubectl get virtualservice llm-timeouts -n ml-serving -o jsonpath="
+    """'{range .spec.http[*]}{.match[*].uri.prefix}{"\\t"}{.timeout}{"\\t"}{.retries}{"\\n"}{end}'"""
+)
+
+
+class _Stage:
+    """Where commands are shown and run."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.environment = environment
+
+    def show(self, command: str, *, refused_with: str = "") -> None:
+        """Run `command`; StepError where it fails, or does not fail with a message that holds `refused_with`."""
+        print(f"\n$ {command}", flush=True)
+        done = subprocess.run(
+            ["sh", "-c", command],
+            cwd=ROOT,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        print(done.stdout.rstrip(), flush=True)
+        if refused_with and (done.returncode == 0 or refused_with not in done.stdout):
+            raise StepError(f"the command above should have been refused with {refused_with}")
+        if done.returncode and not refused_with:
+            raise StepError(f"the command above failed (exit {done.returncode})")
+
+
+def up() -> None:
+    """The whole demo; the cluster and Helm 4's release stay."""
+    began = time.monotonic()
+    cluster = Cluster.named("demo")
+    # What is missing is built first, so that the cluster does not wait half started.
+    helms = [Helm(name, cluster.home.with_name("demo-helm") / name, cluster) for name in ("helm3", "helm4")]
+    say("starting etcd, the Kubernetes API server and its controllers on loopback ...")
+    cluster.start()
+    say(f"  the API is ready, with the CRDs of Istio, Gateway API and the Inference Extension: {cluster.home}")
+    for helm in helms:
+        if helm is not helms[0]:
+            say("\nemptying the cluster, so that the other Helm starts from nothing too ...")
+            cluster.empty()
+        _tell(_Stage(helm.environment), "Helm 4" if helm.has_plugins else "Helm 3")
+    shell = cluster.home / "shell"
+    shell.write_text(_exports(helms[-1].environment))
+    _title(f"All of it went as it should, in {time.monotonic() - began:.0f} s")
+    print(f"The cluster and Helm 4's release are still there. To look around, in a shell:\n\n    . {shell}")
+    print(
+        "    helm list -A\n    kubectl get virtualservice llm-timeouts -n ml-serving -o yaml\n\nTo end: make demo-down"
+    )
+
+
+def _tell(stage: _Stage, name: str) -> None:
+    _title(f"{name}: without the post-renderer the release is refused, and nothing changes")
+    stage.show("helm version --short")
+    stage.show(FORGOTTEN, refused_with='no matches for kind "MeshPolicy"')
+
+    _title(f"{name}: with one invariant broken it is refused too, and Helm shows the finding")
+    print("\nThe gateway no longer runs as gateway-sa, but the AuthorizationPolicy still names gateway-sa as a caller.")
+    stage.show(BROKEN, refused_with="MLM401")
+    stage.show(f"helm list --all -n {NAMESPACE}")
+    stage.show("kubectl get namespaces")
+
+    _title(f"{name}: the main job")
+    stage.show(INSTALL)
+    stage.show(f"helm list -n {NAMESPACE}")
+
+    _title(f"{name}: what is in the cluster")
+    stage.show(OBJECTS)
+    print("\nThe sidecars' sizes, by role, which the post-renderer wrote into the pod templates:")
+    stage.show(SIDECARS)
+    print("\nTimeouts and retries of the LLM routes, which it derived from their paths (path, timeout, retries):")
+    stage.show(ROUTES)
+
+    _title(f"{name}: what the post-renderer did, and why")
+    stage.show(PLAN)
+
+
+def _title(text: str) -> None:
+    print(f"\n== {text} ".ljust(100, "="), flush=True)
+
+
+def _exports(environment: dict[str, str]) -> str:
+    """Shell commands that lead to the demo's cluster; only what differs from the user's own environment."""
+    changed = {name: value for name, value in environment.items() if os.environ.get(name) != value}
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(changed.items()))
+
+
+def main(arguments: Sequence[str]) -> int:
+    """`up` or `down`; 1 where a step failed."""
+    if arguments == ["down"]:
+        cluster = Cluster.named("demo")
+        was_running = cluster.running()
+        cluster.stop()
+        say("the demo's cluster is stopped and its files are deleted" if was_running else "no demo was running")
+        return 0
+    try:
+        up()
+    except StepError as error:
+        say(f"\n{error}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
