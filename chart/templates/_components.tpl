@@ -7,7 +7,7 @@
 {{- define "ml-mesh.providedHosts" -}}
 {{- $hosts := list -}}
 {{- range $name, $component := .Values.components -}}
-{{- if and (include "ml-mesh.on" $component) (dig "ports" dict $component) -}}
+{{- if and (include "ml-mesh.on" $component) (include "ml-mesh.anyOn" $component.ports) -}}
 {{- $hosts = append $hosts (include "ml-mesh.fqdn" (dict "root" $ "host" $name "key" $component.namespace)) -}}
 {{- end -}}
 {{- end -}}

@@ -3,6 +3,11 @@
 {{- if and . (dig "enabled" true .) }}true{{ end -}}
 {{- end -}}
 
+{{- /* Whether any item of a map is switched on. */ -}}
+{{- define "ml-mesh.anyOn" -}}
+{{- range . }}{{ include "ml-mesh.on" . }}{{ end -}}
+{{- end -}}
+
 {{- /* The real name of a namespace: dict "root" $ "key" <key of .Values.namespaces>. Empty for an unknown key, which
 checks.yaml reports. */ -}}
 {{- define "ml-mesh.namespace" -}}
