@@ -17,7 +17,7 @@ def merge(layers: "Sequence[dict[str, Any]]") -> "dict[str, Any]":
         for key, value in layer.items():
             if not merged.get(key):
                 merged[key] = value
-            elif value != {}:
+            elif value not in ({}, merged[key]):
                 clashing[key] = None
     if clashing:
         from copy import deepcopy
