@@ -15,9 +15,9 @@ demo: $(VENV)/.ready
 demo-down:
 	@$(PYTHON) -m dev.demo down
 
-# Every test. Tools that could not be built are told here, and by the tests that miss them.
+# Every test, or those that ARGS names. What could not be built is told here, and by the tests that miss it.
 test: $(VENV)/.ready
-	@$(BIN)/python -m dev.toolchain || true
+	@$(if $(ARGS),:,$(BIN)/python -m dev.toolchain >/dev/null || true)
 	@$(PYTEST) $(ARGS)
 
 # Fuzzing and whatever else takes longer than a pause.

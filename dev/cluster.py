@@ -22,9 +22,16 @@ from dev.processes import Process, start, stop
 from dev.progress import StepError
 from dev.toolchain import tool
 
+NEEDED = ("kubectl", "etcd", "kube-apiserver", "kube-controller-manager", "crds")
+
 _READY_SECONDS = 90
+_TRIES = 3  # a port that was free can be taken before the server has it
 _CONTROLLERS = "namespace,serviceaccount,serviceaccount-token,garbage-collector,root-ca-certificate-publisher"
 _KEPT_NAMESPACES = {"default", "kube-system", "kube-public", "kube-node-lease"}
+
+
+class _EndedEarlyError(StepError):
+    """A server that ended before it was ready."""
 
 
 class Cluster:
@@ -48,8 +55,22 @@ class Cluster:
     def start(self) -> None:
         """Start it from nothing, with the CRDs of Istio, Gateway API and the Inference Extension; about ten seconds.
 
-        Raises StepError where a process ends early or is not ready in time.
+        Raises StepError where a process ends early, several times, or is not ready in time.
         """
+        for name in NEEDED:
+            tool(name)
+        for tries_left in range(_TRIES - 1, -1, -1):
+            try:
+                self._start_servers()
+                break
+            except _EndedEarlyError:
+                if not tries_left:
+                    raise
+        for folder in sorted(tool("crds").iterdir()):
+            self.kubectl("create", "-f", str(folder))
+        self.kubectl("wait", "--for", "condition=established", "--timeout=60s", "crd", "--all")
+
+    def _start_servers(self) -> None:
         self.stop()
         self.home.mkdir(parents=True, mode=0o700)
         etcd_port, peer_port, port = _free_ports(3)
@@ -63,9 +84,6 @@ class Cluster:
         self.kubeconfig.touch(mode=0o600)
         self.kubeconfig.write_text(json.dumps(_kubeconfig(port, token, _certificate(self.home).read_text()), indent=1))
         self._start(_controllers(self.home, self.kubeconfig))
-        for folder in sorted(tool("crds").iterdir()):
-            self.kubectl("create", "-f", str(folder))
-        self.kubectl("wait", "--for", "condition=established", "--timeout=60s", "crd", "--all")
 
     def stop(self) -> None:
         """End its processes, the API server before what it needs, and delete its folder."""
@@ -110,7 +128,7 @@ class Cluster:
         )
         while time.monotonic() < deadline:
             if not self.running():
-                raise StepError(f"etcd or the API server ended early:\n{self._ends_of_logs()}")
+                raise _EndedEarlyError(f"etcd or the API server ended early:\n{self._ends_of_logs()}")
             try:
                 # A proxy of the user's must not see this.
                 trusted = ssl.create_default_context(cafile=str(_certificate(self.home)))

@@ -11,10 +11,10 @@ import sys
 import time
 from collections.abc import Sequence
 
-from dev.cluster import Cluster
+from dev.cluster import NEEDED, Cluster
 from dev.helm import Helm
 from dev.progress import StepError, say
-from dev.toolchain import ROOT
+from dev.toolchain import ROOT, tool
 
 NAMESPACE = "ml-mesh"
 INSTALL = "helm install ml-mesh chart/ --post-renderer mlmesh-post -f values/demo.yaml -n ml-mesh --create-namespace"
@@ -68,11 +68,12 @@ def up() -> None:
     """The whole demo; the cluster and Helm 4's release stay."""
     began = time.monotonic()
     cluster = Cluster.named("demo")
-    # What is missing is built first, so that the cluster does not wait half started.
-    helms = [Helm(name, cluster.home.with_name("demo-helm") / name, cluster) for name in ("helm3", "helm4")]
+    for name in ("helm3", "helm4", *NEEDED):
+        tool(name)  # built first where missing, so that nothing waits half started
     say("starting etcd, the Kubernetes API server and its controllers on loopback ...")
     cluster.start()
     say(f"  the API is ready, with the CRDs of Istio, Gateway API and the Inference Extension: {cluster.home}")
+    helms = [Helm(name, cluster.home / name, cluster) for name in ("helm3", "helm4")]
     for helm in helms:
         if helm is not helms[0]:
             say("\nemptying the cluster, so that the other Helm starts from nothing too ...")
