@@ -1,0 +1,38 @@
+"""The default values render the reference design, field by field."""
+
+import pytest
+
+from tests.chart.charts import Render, find, key
+from tests.chart.reference import DERIVED, REFERENCE, SIDECARS, Field, value_at
+
+
+@pytest.mark.parametrize("field", REFERENCE, ids=lambda field: f"{field.section}-{field.kind}-{field.name}{field.path}")
+def test_default_values_render_the_field(render: Render, field: Field) -> None:
+    """The object stands under its name in its namespace with the API version of today, and the field has its value."""
+    document = find(render(), field.kind, field.name, field.namespace)
+    assert document["apiVersion"] == field.api_version
+    assert value_at(document, field.path) == field.value
+
+
+def test_nothing_else_is_rendered(render: Render) -> None:
+    """Besides the objects of the reference design there is the MeshPolicy, and no object comes twice."""
+    rendered = [key(document) for document in render()]
+    expected = {(field.kind, field.namespace, field.name) for field in REFERENCE}
+    assert set(rendered) == expected | {("MeshPolicy", "ml-mesh", "ml-mesh-mesh-policy")}
+    assert len(rendered) == len(set(rendered))
+
+
+@pytest.mark.parametrize("path", [field.path for field in DERIVED])
+def test_derived_fields_are_left_to_the_post_renderer(render: Render, path: str) -> None:
+    """Rules of llm-timeouts come without timeout and retries, else nothing would be derived into them."""
+    with pytest.raises(KeyError):
+        value_at(find(render(), "VirtualService", "llm-timeouts"), path)
+
+
+@pytest.mark.parametrize("field", SIDECARS, ids=lambda field: field.path.rpartition("~1")[2])
+def test_sidecar_annotations_are_left_to_the_post_renderer(render: Render, field: Field) -> None:
+    """The demo's inference pods come without sidecar annotations, and with the role that gets them."""
+    document = find(render("-f", "values/demo.yaml"), field.kind, field.name)
+    assert value_at(document, "/spec/template/metadata/labels/mlmesh.dev~1role") == "inference"
+    with pytest.raises(KeyError):
+        value_at(document, field.path)
