@@ -8,7 +8,11 @@ sidecar's CPU limit with half of its memory: many small requests, no large bodie
 
 _MESH_WIDE = {"proxyCPU": "100m", "proxyMemory": "256Mi", "proxyCPULimit": "500m", "proxyMemoryLimit": "512Mi"}
 
-DEFAULTS: dict[str, object] = {
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+DEFAULTS: "dict[str, dict[str, Any]]" = {
     "mesh": {"trustDomain": "cluster.local", "clusterDomain": "cluster.local", "rootNamespace": "istio-system"},
     "sidecars": {
         "inference": {
