@@ -47,8 +47,15 @@ def values() -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def full_values(values: dict[str, Any]) -> dict[str, Any]:
-    """The default values with every option set: what Helm makes of values.yaml and full.yaml."""
-    return laid_over(values, yaml.safe_load((Path(__file__).parent / "full.yaml").read_text()))
+    """The default values with every option set: values.yaml under full.yaml."""
+    full: dict[str, Any] = laid_over(values, yaml.safe_load((Path(__file__).parent / "full.yaml").read_text()))
+    return full
+
+
+@pytest.fixture(scope="session")
+def lay_over() -> Callable[[Any, Any], Any]:
+    """`lay_over(below, above)`: values as Helm merges them."""
+    return laid_over
 
 
 def laid_over(below: Any, above: Any) -> Any:

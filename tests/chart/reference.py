@@ -1,7 +1,7 @@
 """Each field of the reference design: where it stands in the cluster and what it must be.
 
-REFERENCE is what the chart renders with its default values. DERIVED is what the post-renderer adds to that, and SIDECARS
-what it adds to the inference pods of values/demo.yaml.
+REFERENCE is what the chart renders with its default values. DERIVED is what the post-renderer adds to that, and
+SIDECARS what it adds to the inference pods of values/demo.yaml.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ SERVING = "ml-serving"
 
 
 class Field(NamedTuple):
-    """A section of the reference design, the object in the cluster, an RFC 6901 pointer into it, and the value there."""
+    """A section of the reference design, an object in the cluster, an RFC 6901 pointer into it, and the value there."""
 
     section: int
     api_version: str
@@ -23,7 +23,7 @@ class Field(NamedTuple):
 
 
 def _fields(
-    section: int, api_version: str, kind: str, name: str, values: Mapping[str, Any], namespace: str = SERVING
+    section: int, api_version: str, kind: str, name: str, values: Mapping[str, Any], *, namespace: str = SERVING
 ) -> Iterator[Field]:
     for path, value in values.items():
         yield Field(section, api_version, kind, namespace, name, path, value)

@@ -1,0 +1,47 @@
+"""Values that contradict each other are refused, each with a message that names the keys."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from dev.toolchain import ROOT
+from tests.chart.check_cases import CASES, Case
+
+TWO = {
+    "gateways": {"ml-gateway": {"enabled": False}},
+    "authorization": {"inference-access": {"component": "none"}},
+}
+
+
+def _refusal(refusal: Callable[..., str], values: dict[str, Any]) -> str:
+    arguments = []
+    for name, value in values.items():
+        arguments += ["--set-json", f"{name}={json.dumps(value)}"]
+    return refusal(*arguments)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_contradiction_is_refused_and_its_twin_is_not(refusal: Callable[..., str], case: Case) -> None:
+    """The wrong values are refused with ERROR: and the message, which names the keys; the right ones render."""
+    assert f": ERROR: {case.message}\n" in _refusal(refusal, case.wrong)
+    assert _refusal(refusal, case.right) == ""
+
+
+def test_everything_wrong_is_told_at_once(refusal: Callable[..., str]) -> None:
+    """Two contradictions are two lines, each of which begins ERROR:."""
+    told = _refusal(refusal, TWO)
+    assert told.count("ERROR: ") == 2
+    assert "\nERROR: authorization" in told
+
+
+def test_every_check_has_a_case() -> None:
+    """No message of checks.yaml is without a failing test."""
+    text = (ROOT / "chart" / "templates" / "checks.yaml").read_text()
+    formats = re.findall(r'append \$errors \(printf "([^"]+)"', text)
+    assert len(formats) == text.count("append $errors")
+    for form in formats:
+        pattern = re.compile(".+".join(re.escape(part) for part in form.split("%s")))
+        assert any(pattern.fullmatch(case.message) for case in CASES), f"no case for: {form}"

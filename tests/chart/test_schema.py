@@ -1,0 +1,142 @@
+"""The schema takes every option and refuses whatever it does not know, at every level."""
+
+import json
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from dev.toolchain import ROOT
+
+# Blocks of Istio, Gateway API or Kubernetes that pass through; the schema names only the fields which the chart reads.
+PASSED_THROUGH = {"istioRule", "gatewayRule", "servicePort", "listener", "backend"}
+# Written by an umbrella chart, whatever it holds.
+FOREIGN = {"global"}
+
+
+@pytest.fixture(scope="module")
+def schema() -> dict[str, Any]:
+    """The chart's schema."""
+    loaded: dict[str, Any] = json.loads((ROOT / "chart" / "values.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(loaded)
+    return loaded
+
+
+def _valid(schema: dict[str, Any], values: Any) -> bool:
+    return jsonschema.Draft202012Validator(schema).is_valid(values)
+
+
+def _objects(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    if isinstance(node, dict):
+        if "properties" in node and node.get("type") == "object":
+            yield path, node
+        for key, below in node.items():
+            yield from _objects(below, f"{path}/{key}")
+    elif isinstance(node, list):
+        for index, below in enumerate(node):
+            yield from _objects(below, f"{path}/{index}")
+
+
+def test_every_object_of_ours_is_closed(schema: dict[str, Any]) -> None:
+    """An object whose fields the schema lists has no others, unless it passes through."""
+    open_ones = {path for path, node in _objects(schema, "") if node.get("additionalProperties") is not False}
+    assert open_ones == {f"/$defs/{name}" for name in PASSED_THROUGH}
+
+
+def _maps(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    if isinstance(node, dict):
+        yield path
+        for key, below in node.items():
+            yield from _maps(below, (*path, key))
+
+
+def _with(values: dict[str, Any], path: tuple[str, ...], key: str, value: Any) -> dict[str, Any]:
+    copy = deepcopy(values)
+    place = copy
+    for part in path:
+        place = place[part]
+    place[key] = value
+    return copy
+
+
+def test_unknown_key_is_refused_at_every_level(schema: dict[str, Any], full_values: dict[str, Any]) -> None:
+    """A key that is not ours is refused in each map of the full values but those that pass through or hold labels."""
+    assert _valid(schema, full_values)
+    taken = {
+        ".".join(path)
+        for path in _maps(full_values)
+        # A string is no item of any map; a key with a blank is no name.
+        if _valid(schema, _with(full_values, path, "not known", "x"))
+    }
+    foreign: tuple[str, ...] = ("workload.spec", "infrastructure", "trafficPolicy", "annotations", "labels", "selector")
+    foreign += ("rule", "split", "pinned", "listeners.http", "listeners.grpc", "ports.http", "ports.grpc")
+    foreign += ("backends.kserve-predictor",)
+    assert {path for path in taken if not any(f".{part}." in f".{path}." for part in foreign)} == set()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "unknown",
+        "postRenderer.unknown",
+        "namespaces.serving.unknown",
+        "components.inference-service.unknown",
+        "components.inference-service.workload.unknown",
+        "models.inference-service.unknown",
+        "models.inference-service.versions.v1.unknown",
+        "models.inference-service.circuitBreaker.unknown",
+        "llm.llm-service.endpoints.chat.unknown",
+        "gateways.ml-gateway.unknown",
+        "routes.inference-route.rules.models.unknown",
+        "mtls.ml-mtls.unknown",
+        "authorization.inference-access.callers.gateway.unknown",
+        "telemetry.ml-telemetry.unknown",
+        "policy.mesh.unknown",
+        "policy.sidecars.unknown.proxyCPU",
+        "policy.endpoints.types.chat.unknown",
+    ],
+)
+def test_helm_refuses_an_unknown_key(refusal: Callable[..., str], path: str) -> None:
+    """Each Helm names the key that it refuses."""
+    assert "unknown" in refusal("--set-string", f"{path}=x")
+
+
+@pytest.mark.parametrize("overlay", sorted(path.name for path in (ROOT / "values").glob("*.yaml")))
+def test_overlays_fit_the_schema(
+    schema: dict[str, Any], values: dict[str, Any], overlay: str, lay_over: Callable[[Any, Any], Any]
+) -> None:
+    """Each overlay over the default values is valid."""
+    assert _valid(schema, lay_over(values, yaml.safe_load((ROOT / "values" / overlay).read_text())))
+
+
+def test_full_values_use_every_option(schema: dict[str, Any], full_values: dict[str, Any]) -> None:
+    """No option of the schema is missing in full.yaml, so tests that use it see all of them."""
+    seen: set[str] = set()
+
+    def walk(node: dict[str, Any], value: Any) -> None:
+        if "$ref" in node:
+            node = schema["$defs"][node["$ref"].rpartition("/")[2]]
+        for choice in node.get("anyOf", []):
+            if jsonschema.Draft202012Validator({**choice, "$defs": schema["$defs"]}).is_valid(value):
+                walk(choice, value)
+        if not isinstance(value, dict):
+            return
+        for key, below in value.items():
+            known = node.get("properties", {}).get(key)
+            if isinstance(known, dict):
+                seen.add(f"{id(node)} {key}")
+                walk(known, below)
+            elif isinstance(node.get("additionalProperties"), dict):
+                walk(node["additionalProperties"], below)
+
+    walk(schema, full_values)
+    unseen = {
+        f"{path}/{key}"
+        for path, node in _objects(schema, "")
+        for key, below in node["properties"].items()
+        if below is not False and f"{id(node)} {key}" not in seen
+    }
+    assert unseen == {f"/{key}" for key in ("global", "enabled")}
