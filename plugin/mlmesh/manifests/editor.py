@@ -1,0 +1,73 @@
+"""Operations written into a document's text, proven by reading the text again."""
+
+from mlmesh.manifests import blocks, flow
+from mlmesh.manifests.geometry import Sheet, is_block, leaf_end
+from mlmesh.manifests.limits import allowed_nodes
+from mlmesh.manifests.overlay import NotEditableError, overlay, settled
+from mlmesh.manifests.patching import patched
+from mlmesh.manifests.quoting import dump
+from mlmesh.manifests.values import Budget, Values
+from mlmesh.model.errors import DefectError, InputError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from mlmesh.manifests.stream import Document
+    from mlmesh.model.patches import Operation
+
+__all__ = ["edit", "patched"]
+
+
+def edit(document: "Document", operations: "Sequence[Operation]") -> "tuple[bytes, Any]":
+    """The document's text with RFC 6902 operations (add, replace, remove) made in it, and Go's reading of that text.
+
+    Only lines that a change needs are touched; strings come in quotes. The new text is read again and must equal the
+    patched data: DefectError where it does not, or where a path leads nowhere. InputError, with place and remedy, where
+    the text does not allow a change without changing another place, too (shared anchors, keys written with `?`).
+    """
+    data = document.data
+    tree = document.tree
+    bom = b"\xef\xbb\xbf" if tree.source.startswith(b"\xef\xbb\xbf") else b""
+    try:
+        root = overlay(tree, data, operations)
+        sheet = Sheet(tree.text)
+        plain = settled(root)
+        if plain is not None:
+            end = leaf_end(tree.root)
+            tail = sheet.eol if end and sheet.text[end - 1] == "\n" else ""
+            sheet.splice(tree.root.start_mark.index, end, dump(plain.value) + tail)
+        elif is_block(tree.root):
+            blocks.write(sheet, tree, root)
+        else:
+            flow.write(sheet, tree, root)
+    except NotEditableError as error:
+        raise InputError(f"cannot change the text: {error.what}", place=document.place, remedy=error.remedy) from None
+    text = bom + sheet.result().encode()
+    new = _read_again(document, text)
+    if new != patched(data, operations):
+        _blame(document, sheet.text)
+    return text, new
+
+
+def _read_again(document: "Document", text: bytes) -> "dict[str, Any]":
+    """Go's reading of the new text. Raises DefectError where it cannot be read."""
+    budget = Budget(allowed_nodes(len(text)))
+    try:
+        return document.reading(text, Values(budget), budget)
+    except InputError as error:
+        raise DefectError(f"a changed text cannot be read: {error.what}", place=error.place) from error
+
+
+def _blame(document: "Document", text: str) -> None:
+    """The error for a text that reads otherwise than the patched data."""
+    if any(sign in text.replace("\r\n", "\n") for sign in "\r\x85\u2028\u2029"):
+        raise InputError(
+            "cannot change the text: it has line breaks other than LF and CR LF",
+            place=document.place,
+            remedy="save it with LF line ends, and escape others in double quotes",
+        )
+    raise DefectError(
+        "a changed text does not read as the patch says", place=document.place, remedy="please report this manifest"
+    )

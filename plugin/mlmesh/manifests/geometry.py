@@ -1,0 +1,124 @@
+"""Where things stand in a document's text, from libyaml's marks, and the splices that are to be made in it."""
+
+from yaml.nodes import MappingNode, SequenceNode
+
+from mlmesh.manifests.nodes import Alias
+from mlmesh.manifests.overlay import NotEditableError
+from mlmesh.model.errors import DefectError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_BLANKS = " \t"
+_BLOCK_SCALARS = ("|", ">")
+
+
+class Sheet:
+    """A text with splices laid on it. ``eol`` is its own line break."""
+
+    __slots__ = ("_splices", "eol", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        first = text.find("\n")
+        self.eol = "\r\n" if first > 0 and text[first - 1] == "\r" else "\n"
+        self._splices: list[tuple[int, int, int, str]] = []
+
+    def splice(self, start: int, end: int, new: str) -> None:
+        """Puts ``new`` in the place of a span. Several at one place come out in the order of the calls."""
+        self._splices.append((start, end, len(self._splices), new))
+
+    def result(self) -> str:
+        """The text with all splices made. Raises DefectError where two overlap."""
+        out = []
+        at = 0
+        for start, end, _, new in sorted(self._splices):
+            if start < at:
+                raise DefectError("two changes of one document overlap")
+            out.append(self.text[at:start])
+            out.append(new)
+            at = end
+        out.append(self.text[at:])
+        return "".join(out)
+
+    def line_start(self, at: int) -> int:
+        """Where the line of a character begins."""
+        return self.text.rfind("\n", 0, at) + 1
+
+    def line_end(self, at: int) -> int:
+        """Where the line behind the one of ``at`` begins, or the text's end."""
+        found = self.text.find("\n", at)
+        return len(self.text) if found < 0 else found + 1
+
+    def leads(self, at: int) -> bool:
+        """Whether only blanks are in front of a character in its line."""
+        return not self.text[self.line_start(at) : at].strip(_BLANKS)
+
+    def after(self, node: "Any") -> int:
+        """Where the line behind a node's last leaf begins, or the text's end.
+
+        A block scalar ends where the next line begins already, all others within their last line.
+        """
+        end = leaf_end(node)
+        if (
+            end
+            and self.text[end - 1] == "\n"
+            and _last_leaf(node).end_mark.index == end
+            and _is_block_scalar(_last_leaf(node))
+        ):
+            return end
+        return self.line_end(end)
+
+    def open_ended(self, node: "Any") -> bool:
+        """Whether a node ends in a block scalar at the text's end without a line break: one more would change it."""
+        leaf = _last_leaf(node)
+        return _is_block_scalar(leaf) and leaf_end(leaf) == len(self.text) and not self.text.endswith("\n")
+
+    def add_lines(self, at: int, lines: str) -> None:
+        """Puts whole lines (no break at their end) where a line begins, or behind a text that has no last break."""
+        if at == len(self.text) and at and self.text[at - 1] != "\n":
+            self.splice(at, at, self.eol + lines)
+        else:
+            self.splice(at, at, lines + self.eol)
+
+    def colon(self, key_node: "Any") -> int:
+        """The place behind a key's colon. Raises NotEditableError for a key written with `?`."""
+        at: int = key_node.end_mark.index
+        while self.text[at : at + 1] in (" ", "\t"):
+            at += 1
+        if self.text[at : at + 1] != ":" or self.is_explicit(key_node):
+            raise NotEditableError("a key written with `?`, or without a colon", remedy="write it as `key: value`")
+        return at + 1
+
+    def is_explicit(self, key_node: "Any") -> bool:
+        """Whether a key has a `?` in front."""
+        at = key_node.start_mark.index
+        before = self.text[self.line_start(at) : at].rstrip(_BLANKS)
+        return before.endswith("?") and before[-2:-1] in ("", " ", "\t", "{", ",", "[", "-")
+
+
+def _is_block_scalar(node: "Any") -> bool:
+    return type(node.value) is str and node.style in _BLOCK_SCALARS
+
+
+def _last_leaf(node: "Any") -> "Any":
+    """The node whose end is a node's end: block maps and lists have end marks behind the comments after them."""
+    while True:
+        if type(node) is MappingNode and not node.flow_style and node.value:
+            node = node.value[-1][1]
+        elif type(node) is SequenceNode and not node.flow_style and node.value:
+            node = node.value[-1]
+        else:
+            return node
+
+
+def leaf_end(node: "Any") -> int:
+    """Where the text of a node's last leaf ends."""
+    end: int = _last_leaf(node).end_mark.index
+    return end
+
+
+def is_block(node: "Any") -> bool:
+    """Whether a node is a map or list in block style."""
+    return type(node) is not Alias and type(node.value) is list and not node.flow_style

@@ -1,0 +1,170 @@
+"""One document as a tree of PyYAML's nodes with marks, through libyaml, at a third of the cost of a loader."""
+
+import re
+from operator import is_
+
+import yaml
+from yaml._yaml import CParser, get_version
+from yaml.nodes import MappingNode, ScalarNode, SequenceNode
+
+from mlmesh.manifests.limits import MAX_DEPTH, MAX_NODES, allowed_nodes
+from mlmesh.manifests.scalars import RefusedError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_RECURSION_IS_BOUNDED = get_version() >= (0, 2, 6)  # before, libyaml lets PyYAML overflow the C stack
+_HARMLESS = 10_000  # bytes that cannot nest deep enough for that
+
+_SPECIAL = rb"(?:^|[\s\[{,:?-])(?:\*[0-9A-Za-z_-]|!)"  # an alias, or a tag
+
+_ADVICE = (
+    ("mapping values are not allowed", "quote the value, or put what follows it on a line of its own"),
+    ("cannot start any token", "indent with spaces, and quote values that begin with a sign such as @, ` or %"),
+    ("found undefined alias", "name the anchor before the alias, in the same document"),
+    ("expected a single document", "put a line --- between two objects"),
+    ("<document start>", "put a line --- between two objects, and leave directives such as %YAML out"),
+    ("nesting depth", f"a manifest may nest {MAX_DEPTH} levels deep"),
+    ("invalid Unicode character escape", "write the character itself instead of a surrogate pair"),
+)
+
+
+class Alias:
+    """An alias as a node: where it stands, and the node that it names."""
+
+    __slots__ = ("anchor", "end_mark", "start_mark", "target", "value")
+
+    def __init__(self, anchor: str, target: "Any", start_mark: "Any", end_mark: "Any") -> None:
+        self.anchor = anchor
+        self.target = target
+        self.start_mark = start_mark
+        self.end_mark = end_mark
+        self.value = None
+
+
+class _Parser(CParser):
+    """CParser that leaves tags unresolved: Go's rules are applied to the finished tree."""
+
+    # Two C functions that do nothing, since libyaml's composer calls them for every node.
+    descend_resolver = is_
+    ascend_resolver = bool
+
+    def __init__(self, text: bytes) -> None:
+        CParser.__init__(self, text)
+
+    def resolve(self, kind: "Any", value: "Any", implicit: "Any") -> None:
+        """No tag."""
+
+
+def compose(text: bytes) -> "tuple[Any, bool]":
+    """The document's root node, or None where it is empty; and whether aliases and tags are told apart in it.
+
+    Where they are (the text may hold one), the tree has Alias nodes, scalars have ``tag`` and ``plain``, every node has
+    its ``anchor`` and whether it is ``aliased``. Elsewhere a scalar is plain where its ``style`` is ``''``.
+
+    Raises RefusedError.
+    """
+    if text[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise RefusedError("the text is UTF-16", "save it as UTF-8")
+    try:
+        if len(text) > MAX_NODES and _Parser(text).raw_parse() > allowed_nodes(len(text)):
+            raise RefusedError("too many keys and values for so short a text", "split the document")
+        if not _RECURSION_IS_BOUNDED and len(text) > _HARMLESS:
+            _check_depth(text)
+        if (b"*" in text or b"!" in text) and re.search(_SPECIAL, text):
+            return _compose_events(text), True
+        return _Parser(text).get_single_node(), False
+    except yaml.YAMLError as error:
+        raise _refused(error) from error
+
+
+def _refused(error: "yaml.YAMLError") -> RefusedError:
+    """libyaml's error in our words: none of its sentences holds a value."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if isinstance(error, yaml.reader.ReaderError):
+        what = f"not UTF-8 text, or a control character in it ({error.reason})"
+        return RefusedError(what, "remove the character, or escape it in double quotes, such as \\u0007")
+    problem = str(getattr(error, "problem", None) or "it cannot be read")
+    context = getattr(error, "context", None)
+    what = (
+        f"{problem} {context}" if context and not problem.startswith("but ") else f"{context or ''} {problem}".strip()
+    )
+    remedy = next((advice for sign, advice in _ADVICE if sign in what), "correct the YAML there")
+    return RefusedError(f"not valid YAML: {what}", remedy, mark)
+
+
+def _check_depth(text: bytes) -> None:
+    parser = _Parser(text)
+    depth = 0
+    while (event := parser.get_event()) is not None:
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise too_deep(event.start_mark)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def too_deep(mark: "Any") -> RefusedError:
+    """The error of a document that nests deeper than MAX_DEPTH."""
+    return RefusedError(f"nested deeper than {MAX_DEPTH} levels", "flatten the document", mark)
+
+
+def _compose_events(text: bytes) -> "Any":
+    """The tree built of events, which tell aliases, anchors and tags."""
+    parser = _Parser(text)
+    parser.get_event()  # the stream's start
+    event: Any = parser.get_event()
+    if isinstance(event, yaml.StreamEndEvent):
+        return None
+    root: Any = None
+    anchors: dict[str, Any] = {}
+    open_: list[Any] = []  # the collections around the next event, innermost last
+    while not isinstance(event := parser.get_event(), yaml.DocumentEndEvent):
+        if isinstance(event, yaml.CollectionEndEvent):
+            done = open_.pop()
+            done.end_mark = event.end_mark
+            if type(done) is MappingNode:
+                done.value = list(zip(done.value[::2], done.value[1::2], strict=True))
+            continue
+        node = _node(event, anchors, open_)
+        if open_:
+            open_[-1].value.append(node)
+        else:
+            root = node
+        if isinstance(event, yaml.CollectionStartEvent):
+            if len(open_) >= MAX_DEPTH:
+                raise too_deep(event.start_mark)
+            open_.append(node)
+    event = parser.get_event()
+    if not isinstance(event, yaml.StreamEndEvent):
+        raise RefusedError(
+            "not valid YAML: expected a single document", "put a line --- between two objects", event.start_mark
+        )
+    return root
+
+
+def _node(event: "Any", anchors: "dict[str, Any]", open_: "list[Any]") -> "Any":
+    kind = type(event)
+    if kind is yaml.AliasEvent:
+        target = anchors.get(event.anchor)
+        if target is None:
+            raise RefusedError("an alias names an anchor that is not there", _ADVICE[2][1], event.start_mark)
+        if any(around is target for around in open_):
+            raise RefusedError("an anchor's value contains itself", "write the value out", event.start_mark)
+        target.aliased = True
+        return Alias(event.anchor, target, event.start_mark, event.end_mark)
+    node: Any
+    if kind is yaml.ScalarEvent:
+        node = ScalarNode(event.tag, event.value, event.start_mark, event.end_mark, event.style)
+        node.plain = event.implicit[0]
+    elif kind is yaml.MappingStartEvent:
+        node = MappingNode(event.tag, [], event.start_mark, event.end_mark, event.flow_style)
+    else:
+        node = SequenceNode(event.tag, [], event.start_mark, event.end_mark, event.flow_style)
+    node.anchor = event.anchor
+    node.aliased = False
+    if event.anchor:
+        anchors[event.anchor] = node
+    return node

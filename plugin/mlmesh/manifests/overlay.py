@@ -1,0 +1,194 @@
+"""What a document is to become: its nodes with the operations laid over them, before any text is made.
+
+An untouched part stays a node; what a path goes through is a Branch; what an operation brought is Fresh.
+"""
+
+from yaml.nodes import MappingNode, SequenceNode
+
+from mlmesh.manifests.nodes import Alias
+from mlmesh.manifests.patching import change, copied, index, no_path, split
+from mlmesh.model.errors import InputError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from mlmesh.manifests.tree import Tree
+    from mlmesh.model.patches import Operation
+
+
+class Fresh:
+    """A new value. ``index`` is the item of the original list that it replaces, -1 for an inserted one."""
+
+    __slots__ = ("index", "value")
+
+    def __init__(self, value: "Any", index: int = -1) -> None:
+        self.value = value
+        self.index = index
+
+
+class Branch:
+    """An original map, list or aliased map with something changed in it; ``data`` is Go's reading of the original.
+
+    In a map ``changes`` has a Fresh, a Branch, or None for a removed key. In a list ``items`` has the indices of
+    original items, Branches and Fresh ones, in their new order. ``index`` is its own place in a list around it.
+    """
+
+    __slots__ = ("changes", "data", "index", "items", "node")
+
+    def __init__(self, node: "Any", data: "Any", index: int = -1) -> None:
+        self.node = node
+        self.data = data
+        self.index = index
+        self.changes: dict[str, Fresh | Branch | None] = {}
+        self.items: list[int | Fresh | Branch] = list(range(len(data))) if isinstance(data, list) else []
+
+    def holds(self, key: str) -> bool:
+        """Whether a map has the key after the changes so far."""
+        return self.changes[key] is not None if key in self.changes else key in self.data
+
+
+class NotEditableError(InputError):
+    """A place that cannot be changed in the text without changing another one, too."""
+
+
+def overlay(tree: "Tree", data: "Any", operations: "Sequence[Operation]") -> Branch:
+    """The document's root with all operations laid over it.
+
+    Raises NotEditableError for what the text does not allow, DefectError for paths that lead nowhere.
+    """
+    root = _branch(tree.root, data, -1)
+    for operation in operations:
+        _apply(tree, root, operation)
+    return root
+
+
+def _apply(tree: "Tree", root: Branch, operation: "Operation") -> None:
+    path = operation["path"]
+    *parents, name = split(path)
+    at: Any = root
+    for parent in parents:
+        at = _step(tree, at, parent, path)
+    if not isinstance(at, Branch):
+        if not isinstance(at, (dict, list)):
+            raise no_path(path)
+        token: str | int = name if isinstance(at, dict) else index(name, len(at), path, end=operation["op"] == "add")
+        change(at, token, operation)
+    elif isinstance(at.data, dict):
+        _change_map(tree, at, name, operation)
+    else:
+        _change_list(tree, at, name, operation)
+
+
+def _step(tree: "Tree", at: "Any", token: str, path: str) -> "Any":
+    """What a path goes to next: a Branch, or a plain value inside a Fresh one."""
+    if isinstance(at, dict):
+        if token not in at:
+            raise no_path(path)
+        return at[token]
+    if isinstance(at, list):
+        return at[index(token, len(at), path, end=False)]
+    if not isinstance(at, Branch):
+        raise no_path(path)
+    if isinstance(at.data, list):
+        place = index(token, len(at.items), path, end=False)
+        item = at.items[place]
+        if isinstance(item, int):
+            item = at.items[place] = _branch(at.node.value[item], at.data[item], item)
+        return item.value if isinstance(item, Fresh) else item
+    if not at.holds(token):
+        raise no_path(path)
+    found = at.changes[token] if token in at.changes else _child(tree, at, token)
+    return found.value if isinstance(found, Fresh) else found
+
+
+def _child(tree: "Tree", at: Branch, key: str) -> Branch:
+    """The Branch of an original map's entry."""
+    own = None if type(at.node) is Alias else tree.entries(at.node).last.get(key)
+    if own is None:
+        raise NotEditableError(f"{key} comes through an alias or a merge key", remedy="write the map out at this place")
+    branch = at.changes[key] = _branch(at.node.value[own][1], at.data[key], -1)
+    return branch
+
+
+def _branch(node: "Any", data: "Any", index: int) -> Branch:
+    if not isinstance(data, (dict, list)):
+        raise no_path("")
+    if type(node) is Alias:
+        if not isinstance(data, dict):
+            raise NotEditableError("a change inside an aliased list", remedy="write the list out at this place")
+    else:
+        _own(node)
+    return Branch(node, data, index)
+
+
+def _own(node: "Any") -> None:
+    """Refuses a node that an alias shows elsewhere: a change in it would appear there too."""
+    if getattr(node, "aliased", False):
+        raise NotEditableError(
+            f"a change inside the anchor &{node.anchor}, which is used elsewhere",
+            remedy="write the value out at both places",
+        )
+
+
+def _change_map(tree: "Tree", at: Branch, key: str, operation: "Operation") -> None:
+    if operation["op"] != "add" and not at.holds(key):
+        raise no_path(operation["path"])
+    if key not in at.changes and type(at.node) is not Alias:
+        entries = tree.entries(at.node)
+        for own in entries.all.get(key, ()):
+            _gone(tree, at.node.value[own][0])
+            _gone(tree, at.node.value[own][1])
+        if operation["op"] == "remove" and entries.merges and key not in entries.last:
+            raise NotEditableError(f"{key} comes from a merge key", remedy="write the map out at this place")
+    elif operation["op"] == "remove" and type(at.node) is Alias and key in at.data:
+        raise NotEditableError(f"{key} comes through an alias", remedy="write the map out at this place")
+    elif isinstance(branch := at.changes.get(key), Branch):
+        _gone(tree, branch.node)
+    at.changes[key] = None if operation["op"] == "remove" else Fresh(copied(operation["value"]))
+
+
+def _change_list(tree: "Tree", at: Branch, token: str, operation: "Operation") -> None:
+    place = index(token, len(at.items), operation["path"], end=operation["op"] == "add")
+    if operation["op"] == "add":
+        at.items.insert(place, Fresh(copied(operation["value"])))
+        return
+    found = at.items[place]
+    original = found if isinstance(found, int) else found.index
+    if original >= 0:
+        _gone(tree, at.node.value[original])
+    if operation["op"] == "remove":
+        del at.items[place]
+    else:
+        at.items[place] = Fresh(copied(operation["value"]), original)
+
+
+def _gone(tree: "Tree", node: "Any") -> None:
+    """Refuses to take away a text that holds an anchor in use."""
+    waiting = [node] if tree.special else []
+    while waiting:
+        node = waiting.pop()
+        if type(node) is Alias:
+            continue
+        if getattr(node, "aliased", False):
+            raise NotEditableError(
+                f"the anchor &{node.anchor}, used elsewhere, would go", remedy="write the value out where it is used"
+            )
+        if type(node) is MappingNode:
+            for pair in node.value:
+                waiting.extend(pair)
+        elif type(node) is SequenceNode:
+            waiting.extend(node.value)
+
+
+def settled(branch: Branch) -> "Fresh | None":
+    """The plain value of a branch whose original entries or items are all gone, None where one is left."""
+    if type(branch.node) is Alias:
+        return None
+    if isinstance(branch.data, list):
+        fresh = [each.value for each in branch.items if isinstance(each, Fresh) and each.index < 0]
+        return Fresh(fresh, branch.index) if len(fresh) == len(branch.items) else None
+    if any(branch.changes.get(key, branch) is not None for key in branch.data):
+        return None
+    return Fresh({key: each.value for key, each in branch.changes.items() if isinstance(each, Fresh)}, branch.index)

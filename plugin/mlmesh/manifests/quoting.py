@@ -1,0 +1,84 @@
+"""Values as text that Go, libyaml and JSON readers read back equal: strings always in double quotes."""
+
+import re
+
+from mlmesh.manifests.limits import MAX_KEY
+from mlmesh.manifests.scalars import WORDS
+from mlmesh.model.errors import DefectError, InputError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_SHORT = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
+_ESCAPED = (
+    '["\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]'  # Go refuses escaped surrogate pairs: the rest stays
+)
+_BARE_KEY = r"[A-Za-z][A-Za-z0-9_./-]*"
+_UNIT = 2  # columns per new level
+
+
+def dump(value: "Any") -> str:
+    """A value on one line: JSON that is flow YAML too.
+
+    Raises DefectError for what JSON has not, such as NaN, a surrogate or a set.
+    """
+    if isinstance(value, str):
+        return _string(value)
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float) and abs(value) < float("inf"):
+        return repr(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{quoted_key(key)}: {dump(child)}" for key, child in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(dump, value)) + "]"
+    raise DefectError(f"a patch holds a {type(value).__name__}, which no manifest can hold")
+
+
+def key(name: str) -> str:
+    """A key of a block map: bare where nobody can misread it. Raises InputError for a key beyond YAML's length."""
+    if re.fullmatch(_BARE_KEY, name) and name not in WORDS and len(name) <= MAX_KEY:
+        return name
+    return quoted_key(name)
+
+
+def quoted_key(name: str) -> str:
+    """A key of a flow map. Raises InputError for a key beyond YAML's length."""
+    text = _string(name)
+    if len(text) > MAX_KEY:
+        raise InputError(f"a key of more than {MAX_KEY} characters", remedy="YAML takes no longer ones: shorten it")
+    return text
+
+
+def block(value: "Any", column: int, eol: str) -> str:
+    """A map or list that is not empty in block style, the first line without its indent, no break at the end."""
+    indent = eol + " " * column
+    if isinstance(value, dict):
+        return indent.join(entry(name, child, column, eol) for name, child in value.items())
+    return indent.join(item(child, column, eol) for child in value)
+
+
+def entry(name: str, value: "Any", column: int, eol: str) -> str:
+    """A block map's entry at a column, first line without indent, no break at the end."""
+    if isinstance(value, (dict, list)) and value:
+        inner = column + _UNIT
+        return f"{key(name)}:{eol}{' ' * inner}{block(value, inner, eol)}"
+    return f"{key(name)}: {dump(value)}"
+
+
+def item(value: "Any", column: int, eol: str) -> str:
+    """A block list's item at a column, first line without indent, no break at the end."""
+    if isinstance(value, dict) and value:
+        return "- " + block(value, column + _UNIT, eol)
+    return "- " + dump(value)
+
+
+def _string(text: str) -> str:
+    if any("\ud800" <= sign <= "\udfff" for sign in text) if not text.isascii() else False:
+        raise DefectError("a patch holds half of a surrogate pair, which no manifest can hold")
+    return '"' + re.sub(_ESCAPED, lambda found: _SHORT.get(found[0]) or f"\\u{ord(found[0]):04x}", text) + '"'

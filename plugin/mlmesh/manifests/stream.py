@@ -1,0 +1,261 @@
+"""A stream of manifests as a host sends it, and what comes back with some of its documents changed."""
+
+import re
+
+from mlmesh.manifests.expand import Expanded
+from mlmesh.manifests.limits import allowed_nodes
+from mlmesh.manifests.nodes import compose
+from mlmesh.manifests.scalars import RefusedError
+from mlmesh.manifests.split import pieces
+from mlmesh.manifests.tree import Tree
+from mlmesh.manifests.values import Budget, Values
+from mlmesh.model.errors import InputError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+HELM4 = "helm4"
+RESOURCE_LIST = "resource-list"
+HELM_UNITTEST = "helm-unittest"
+PLAIN = "plain"
+
+_FILE_NAME = b"postrenderer.helm.sh/postrender-filename"
+_UNITTEST_HEAD = b"#### file:"
+
+
+def read(data: bytes) -> "Stream":
+    """The stream's documents, none of them parsed yet.
+
+    Raises InputError for a line that begins with `---` and is no separator, and for YAML directives.
+    """
+    return Stream(data)
+
+
+class Stream:
+    """All documents of one input. ``documents`` are those that hold an object, in order."""
+
+    __slots__ = ("_files", "_lines", "budget", "data", "documents", "tree", "values")
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.budget = Budget(allowed_nodes(len(data)))
+        self.values = Values(self.budget)
+        self.tree: tuple[Document, Tree] | None = None  # of the document that was asked last: trees are large
+        self._lines: list[int] | None = None
+        self._files: list[int] | None = None
+        self.documents = [Document(self, index, *piece) for index, piece in enumerate(pieces(data))]
+
+    @property
+    def dialect(self) -> str:
+        """Which host the stream looks to come from: ``helm4``, ``resource-list``, ``helm-unittest`` or ``plain``."""
+        first = self.documents[0] if self.documents else None
+        if first is None:
+            return PLAIN
+        if _UNITTEST_HEAD in self.data[: first.body]:
+            return HELM_UNITTEST
+        if first.mentions(b"ResourceList") and first.kind == "ResourceList":
+            return RESOURCE_LIST
+        return HELM4 if first.mentions(_FILE_NAME) else PLAIN
+
+    def write(self, texts: "Mapping[int, bytes]") -> list[bytes]:
+        """The output in slices: the new texts by document index, and everything else byte for byte."""
+        out = []
+        at = 0
+        for index in sorted(texts):
+            document = self.documents[index]
+            out.append(self.data[at : document.start])
+            out.append(texts[index])
+            at = document.end
+        out.append(self.data[at:] if at else self.data)
+        return out
+
+    def line(self, document: "Document") -> int:
+        """The 1-based line where a document's text begins."""
+        if self._lines is None:
+            self._lines = lines = []
+            line, at = 1, 0
+            for each in self.documents:
+                line += self.data.count(b"\n", at, each.start)
+                at = each.start
+                lines.append(line)
+        return self._lines[document.index]
+
+    def unittest_file(self, document: "Document") -> str:
+        """The template that helm-unittest names in the nearest head before an object."""
+        from bisect import bisect_left
+
+        if self._files is None:
+            self._files = [found.start() for found in re.finditer(rb"(?m)^#### file:", self.data)]
+        at = bisect_left(self._files, document.body) - 1
+        if at < 0:
+            return ""
+        begin = self._files[at] + len(_UNITTEST_HEAD)
+        return _text(self.data[begin : self.data.find(b"\n", begin)])
+
+
+class Document:
+    """One document of a stream: its text, and Go's reading of it when somebody asks.
+
+    ``start``, ``body`` and ``end`` are offsets in the stream: the text, the first byte behind comments, the end.
+    """
+
+    __slots__ = ("_data", "_kind", "body", "end", "index", "start", "stream")
+
+    def __init__(self, stream: Stream, index: int, start: int, body: int, end: int) -> None:
+        self.stream = stream
+        self.index = index
+        self.start = start
+        self.body = body
+        self.end = end
+        self._kind: str | None = None
+        self._data: Any = None
+
+    @property
+    def text(self) -> bytes:
+        """The piece as it came, comments before the object with it, without separators."""
+        return self.stream.data[self.start : self.end]
+
+    @property
+    def line(self) -> int:
+        """The 1-based line of the input where the text begins."""
+        return self.stream.line(self)
+
+    def mentions(self, needle: bytes) -> bool:
+        """Whether the raw text holds ``needle``."""
+        return self.stream.data.find(needle, self.start, self.end) >= 0
+
+    @property
+    def kind(self) -> str:
+        """The object's kind, "" where it has none.
+
+        Taken from the one line ``kind: word`` at column 0; only where there is no such line, or a second one, or the
+        document is no block map, it is parsed, which raises InputError as ``data`` does.
+        """
+        if self._kind is None:
+            kind = self._kind_line()
+            if kind is None:
+                value = self.data.get("kind")
+                kind = value if isinstance(value, str) else ""
+            self._kind = kind
+        return self._kind
+
+    def _kind_line(self) -> str | None:
+        """What the text tells cheaply: the kind, "" for none, or None where only parsing tells."""
+        data, body, end = self.stream.data, self.body, self.end
+        if self._data is not None or data[body] in b"{[\"'&*!?|>":
+            return None
+        at = body if data.startswith(b"kind:", body) else data.find(b"\nkind:", body, end) + 1
+        if at <= 0:
+            return None if self.mentions(b"kind") or self.mentions(b"\\") else ""
+        if data.find(b"\nkind:", at, end) >= 0:
+            return None
+        stop = data.find(b"\n", at, end)
+        word = data[at + 5 : end if stop < 0 else stop].strip()
+        if not (word.isalpha() and word.isascii()):
+            return None
+        kind = word.decode()
+        return kind if isinstance(self.stream.values.plain[kind], str) else None
+
+    @property
+    def data(self) -> "dict[str, Any]":
+        """The object as Helm and Kubernetes read it, parsed when first asked for.
+
+        Parts may be shared: not to be changed. Raises InputError, with place and remedy, where Go or a limit refuses.
+        """
+        if self._data is None:
+            self._data = self.reading(self.text, self.stream.values, self.stream.budget)
+        return self._data  # type: ignore[no-any-return]
+
+    def reading(self, text: bytes, values: Values, budget: Budget) -> "dict[str, Any]":
+        """Go's reading of a text in this document's place. Raises InputError."""
+        try:
+            root, special = compose(text)
+            value = None if root is None else (Expanded(budget) if special else values).read(root)
+        except RefusedError as refused:
+            raise self._error(refused) from None
+        if not isinstance(value, dict):
+            raise InputError(
+                "the document is no object", place=self.place, remedy="a manifest is a map with apiVersion and kind"
+            )
+        return value
+
+    def _error(self, refused: RefusedError) -> InputError:
+        line = self.line + (refused.mark.line if refused.mark else 0)
+        return InputError(refused.what, place=self.at(line), remedy=refused.remedy)
+
+    @property
+    def tree(self) -> Tree:
+        """The document's nodes, for edits and lines. The stream keeps the last one only. Raises InputError."""
+        kept = self.stream.tree
+        if kept is None or kept[0] is not self:
+            try:
+                tree = Tree(self.text)
+            except RefusedError as refused:
+                raise self._error(refused) from None
+            self.stream.tree = kept = (self, tree)
+        return kept[1]
+
+    def line_of(self, pointer: str) -> int:
+        """The 1-based line of the key or item at an RFC 6901 pointer, else of its nearest parent that is there."""
+        return self.line + self.tree.line_of(pointer)
+
+    @property
+    def source(self) -> str:
+        """The chart template that the object comes from, as the host tells it; "" where it does not."""
+        data = self.stream.data
+        at = data.find(b"# Source: ", self.start, self.body)
+        if at >= 0:
+            return _text(data[at + 10 : data.find(b"\n", at)])
+        at = data.find(_FILE_NAME, self.start, self.end)
+        if at >= 0:
+            value = rb"['\"]?:\s*(?:'((?:[^']|'')*)'|\"([^\"]*)\"|([^\s,}]+))"
+            found = re.compile(value).match(data, at + len(_FILE_NAME), self.end)
+            return _text(next(filter(None, found.groups()), b"")) if found else ""
+        first = self.stream.documents[0]
+        if data.find(_UNITTEST_HEAD, 0, first.body) >= 0:
+            return self.stream.unittest_file(self)
+        return ""
+
+    @property
+    def place(self) -> str:
+        """Where the document is, for error messages: its number (from 0, as in reports), kind, name and line."""
+        return self.at(self.line)
+
+    def at(self, line: int) -> str:
+        """The place with a line of the input."""
+        name = self._name()
+        return f"document {self.index} ({name}), line {line}" if name else f"document {self.index}, line {line}"
+
+    def _name(self) -> str:
+        """Kind, namespace and name, from the data where it is read, else from the text; never parsed for this."""
+        if self._data is not None:
+            metadata = self._data.get("metadata")
+            metadata = metadata if isinstance(metadata, dict) else {}
+            kind, namespace, name = self._data.get("kind"), metadata.get("namespace"), metadata.get("name")
+        else:
+            kind = self._kind or self._kind_line()
+            namespace = self._metadata(b"namespace")
+            name = self._metadata(b"name")
+        words = [word for word in (namespace, name) if isinstance(word, str) and word]
+        return f"{kind or 'object'} {'/'.join(words)}" if words else str(kind or "")
+
+    def _metadata(self, key: bytes) -> str:
+        """A field of metadata from the text of a block map, "" where it is not plain to see."""
+        data = self.stream.data
+        at = (
+            self.body
+            if data.startswith(b"metadata:", self.body)
+            else data.find(b"\nmetadata:", self.body, self.end) + 1
+        )
+        if at <= 0:
+            return ""
+        stop = re.compile(rb"(?m)^[A-Za-z]").search(data, at + 1, self.end)
+        field = re.compile(rb"(?m)^ {1,4}" + key + rb":[ \t]+[\"']?([A-Za-z0-9.-]+)[\"']?[ \t]*(?:#.*)?\r?$")
+        found = field.search(data, at, stop.start() if stop else self.end)
+        return found.group(1).decode() if found else ""
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace").strip()
