@@ -16,7 +16,6 @@ from dev.helm import Helm
 from dev.progress import StepError, say
 from dev.toolchain import ROOT, tool
 
-NAMESPACE = "ml-mesh"
 INSTALL = "helm install ml-mesh chart/ --post-renderer mlmesh-post -f values/demo.yaml -n ml-mesh --create-namespace"
 FORGOTTEN = INSTALL.replace(" --post-renderer mlmesh-post", "")
 BROKEN = f"{INSTALL} --set gateways.ml-gateway.serviceAccount=''"
@@ -26,11 +25,18 @@ OBJECTS = (
     "kubectl get -A namespaces,gateways.gateway.networking.k8s.io,httproutes,virtualservices,destinationrules,"
     "peerauthentications,authorizationpolicies,telemetries -l app.kubernetes.io/instance=ml-mesh"
 )
-_ANNOTATION = r".spec.template.metadata.annotations.sidecar\.istio\.io/proxy"
+
+
+def _sidecars(kinds: str, template: str) -> str:
+    annotation = rf"{template}.metadata.annotations.sidecar\.istio\.io/proxy"
+    columns = f"CPU:{annotation}CPU,MEMORY:{annotation}Memory"
+    columns += f",CPU LIMIT:{annotation}CPULimit,MEMORY LIMIT:{annotation}MemoryLimit"
+    return f"kubectl get -A {kinds} -o custom-columns='KIND:.kind,NAME:.metadata.name,{columns}'"
+
+
 SIDECARS = (
-    "kubectl get -A deployments,statefulsets,daemonsets,jobs -o custom-columns="
-    f"'KIND:.kind,NAME:.metadata.name,CPU:{_ANNOTATION}CPU,MEMORY:{_ANNOTATION}Memory,"
-    f"CPU LIMIT:{_ANNOTATION}CPULimit,MEMORY LIMIT:{_ANNOTATION}MemoryLimit'"
+    _sidecars("deployments,statefulsets,daemonsets,jobs", ".spec.template"),
+    _sidecars("cronjobs", ".spec.jobTemplate.spec.template"),
 )
 ROUTES = (
     "kubectl get virtualservice llm-timeouts -n ml-serving -o jsonpath="
@@ -79,6 +85,8 @@ def up() -> None:
             say("\nemptying the cluster, so that the other Helm starts from nothing too ...")
             cluster.empty()
         _tell(_Stage(helm.environment), "Helm 4" if helm.has_plugins else "Helm 3")
+    _title("What the post-renderer did, and why")
+    _Stage(helms[-1].environment).show(PLAN)
     shell = cluster.home / "shell"
     shell.write_text(_exports(helms[-1].environment))
     _title(f"All of it went as it should, in {time.monotonic() - began:.0f} s")
@@ -96,22 +104,21 @@ def _tell(stage: _Stage, name: str) -> None:
     _title(f"{name}: with one invariant broken it is refused too, and Helm shows the finding")
     print("\nThe gateway no longer runs as gateway-sa, but the AuthorizationPolicy still names gateway-sa as a caller.")
     stage.show(BROKEN, refused_with="MLM401")
-    stage.show(f"helm list --all -n {NAMESPACE}")
-    stage.show("kubectl get namespaces")
+    print("\nThere is no revision of the release, and none of its objects:")
+    stage.show("helm list -A")
+    stage.show("kubectl get secrets,services,deployments -A")
 
     _title(f"{name}: the main job")
     stage.show(INSTALL)
-    stage.show(f"helm list -n {NAMESPACE}")
+    stage.show("helm list -n ml-mesh")
 
     _title(f"{name}: what is in the cluster")
     stage.show(OBJECTS)
     print("\nThe sidecars' sizes, by role, which the post-renderer wrote into the pod templates:")
-    stage.show(SIDECARS)
+    for command in SIDECARS:
+        stage.show(command)
     print("\nTimeouts and retries of the LLM routes, which it derived from their paths (path, timeout, retries):")
     stage.show(ROUTES)
-
-    _title(f"{name}: what the post-renderer did, and why")
-    stage.show(PLAN)
 
 
 def _title(text: str) -> None:
@@ -121,7 +128,9 @@ def _title(text: str) -> None:
 def _exports(environment: dict[str, str]) -> str:
     """Shell commands that lead to the demo's cluster; only what differs from the user's own environment."""
     changed = {name: value for name, value in environment.items() if os.environ.get(name) != value}
-    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in sorted(changed.items()))
+    lines = [f"unset {name}" for name in sorted(os.environ.keys() - environment.keys())]
+    lines += [f"export {name}={shlex.quote(value)}" for name, value in sorted(changed.items())]
+    return "\n".join(lines) + "\n"
 
 
 def main(arguments: Sequence[str]) -> int:
