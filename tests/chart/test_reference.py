@@ -1,8 +1,11 @@
 """The default values render the reference design, field by field."""
 
+from collections.abc import Callable
+
 import pytest
 
-from tests.chart.charts import Render, find, key
+from dev.helm import Helm
+from tests.chart.charts import Render, documents, find, key
 from tests.chart.reference import DERIVED, REFERENCE, SIDECARS, Field, value_at
 
 
@@ -36,3 +39,15 @@ def test_sidecar_annotations_are_left_to_the_post_renderer(render: Render, field
     assert value_at(document, "/spec/template/metadata/labels/mlmesh.dev~1role") == "inference"
     with pytest.raises(KeyError):
         value_at(document, field.path)
+
+
+@pytest.mark.parametrize(("oldest", "newest"), [("helm3-min", "helm3"), ("helm4-min", "helm4")])
+@pytest.mark.parametrize("file", ["values/demo.yaml", "tests/chart/full.yaml"])
+def test_oldest_helm_renders_the_same(helm: Callable[[str], Helm], oldest: str, newest: str, file: str) -> None:
+    """The oldest supported Helm of each line renders what the newest does."""
+    old, new = (
+        helm(name).run("template", "ml-mesh", "chart", "--namespace", "ml-mesh", "-f", file)
+        for name in (oldest, newest)
+    )
+    assert old.returncode == 0, old.stderr
+    assert documents(old.stdout) == documents(new.stdout)

@@ -1,0 +1,146 @@
+"""What the values can do to the mesh resources besides their defaults."""
+
+import pytest
+
+from tests.chart.charts import Render, find, key, kinds
+
+FULL = ("-f", "tests/chart/full.yaml")
+
+
+def test_revision_takes_the_place_of_injection(render: Render) -> None:
+    """A namespace with a revision has istio.io/rev and no istio-injection, which would win over it."""
+    labels = find(render(*FULL), "Namespace", "ml-serving", "")["metadata"]["labels"]
+    assert labels["istio.io/rev"] == "canary"
+    assert "istio-injection" not in labels
+
+
+def test_namespaces_are_created_by_explicit_value(render: Render) -> None:
+    """create: false leaves a namespace to others; injection: disabled is written, not left out."""
+    objects = render(*FULL, "--set", "namespaces.training.create=false")
+    assert {document["metadata"]["name"] for document in kinds(objects, "Namespace")} == {"ml-serving", "ml-data"}
+    assert find(objects, "Namespace", "ml-data", "")["metadata"]["labels"]["istio-injection"] == "disabled"
+
+
+@pytest.mark.parametrize(
+    ("switch", "gone"),
+    [
+        ("gateways.ml-gateway.enabled=false,routes.inference-route.enabled=false", {"Gateway", "HTTPRoute"}),
+        ("routes.inference-route.enabled=false", {"HTTPRoute"}),
+        ("mtls.ml-mtls.enabled=false", {"PeerAuthentication"}),
+        ("authorization.inference-access.enabled=false", {"AuthorizationPolicy"}),
+        ("telemetry.ml-telemetry.enabled=false", {"Telemetry"}),
+        ("models.inference-service.circuitBreaker.enabled=false", {"DestinationRule"}),
+        ("models.inference-service.enabled=false,llm.llm-service.enabled=false", {"DestinationRule", "VirtualService"}),
+    ],
+)
+def test_an_item_is_switched_off(render_once: Render, switch: str, gone: set[str]) -> None:
+    """enabled: false removes an item's resources and no others."""
+    every = {document["kind"] for document in render_once()}
+    assert {document["kind"] for document in render_once("--set", switch)} == every - gone
+
+
+def test_an_item_is_removed_by_null(render: Render) -> None:
+    """null for an item removes it, as everywhere in Helm."""
+    assert kinds(render("--set", "mtls.ml-mtls=null"), "PeerAuthentication") == []
+
+
+def test_strict_in_training_is_one_value(render: Render) -> None:
+    """mtls.ml-mtls.namespaces.training=true adds the same rule to ml-training."""
+    objects = render("--set", "mtls.ml-mtls.namespaces.training=true")
+    assert find(objects, "PeerAuthentication", "ml-mtls", "ml-training")["spec"] == {"mtls": {"mode": "STRICT"}}
+
+
+def test_every_host_that_requests_are_sent_to_has_the_breaker(render: Render) -> None:
+    """A third version gets the same rule; one behind the model's own host has the model's."""
+    objects = render(
+        "--set",
+        "models.inference-service.versions.v3.host=inference-v3,models.inference-service.versions.v3.port=80,"
+        "models.inference-service.versions.v3.weight=0,models.inference-service.versions.v1.host=inference-service",
+    )
+    rules = {rule["metadata"]["name"]: rule["spec"] for rule in kinds(objects, "DestinationRule")}
+    assert {name: spec["host"] for name, spec in rules.items()} == {
+        "inference-destination": "inference-service",
+        "inference-destination-v2": "inference-v2",
+        "inference-destination-v3": "inference-v3",
+    }
+    assert len({str(spec["trafficPolicy"]) for spec in rules.values()}) == 1
+
+
+def test_longest_prefix_comes_first(render: Render) -> None:
+    """A prefix of another prefix comes after it, whatever their names, and the rule for the rest is the last."""
+    route = find(
+        render(
+            "--set",
+            "llm.llm-service.endpoints.a.prefix=/v1/chat,llm.llm-service.endpoints.b.prefix=/v1/chat/completions/batch",
+        ),
+        "VirtualService",
+        "llm-timeouts",
+    )
+    assert [rule["name"] for rule in route["spec"]["http"]] == ["b", "chat", "embeddings", "a", "rest"]
+
+
+def test_rules_of_ones_own_pass_through(render: Render) -> None:
+    """Timeouts, headers and ports that the user writes are in the rules."""
+    objects = render(*FULL)
+    chat, generate, *_, rest = find(objects, "VirtualService", "llm-timeouts")["spec"]["http"]
+    assert (chat["name"], chat["timeout"]) == ("chat", "300s")
+    assert rest["route"] == [{"destination": {"host": "llm-service", "port": {"number": 8000}}}]
+    split = find(objects, "VirtualService", "inference-routing")["spec"]["http"][1]
+    assert (split["name"], split["timeout"]) == ("split", "60s")
+    rule = find(objects, "HTTPRoute", "inference-route")["spec"]["rules"][0]
+    assert rule["timeouts"] == {"request": "60s"}
+    assert "timeout" not in generate
+
+
+def test_grpc_route(render: Render) -> None:
+    """A route of kind GRPCRoute attaches to the listener that it names."""
+    route = find(render(*FULL), "GRPCRoute", "grpc-route")
+    assert route["spec"]["parentRefs"] == [{"name": "ml-gateway", "sectionName": "grpc"}]
+    assert route["spec"]["rules"][0]["matches"] == [{"method": {"service": "inference.GRPCInferenceService"}}]
+    assert kinds(render(), "GRPCRoute") == []
+
+
+def test_route_in_another_namespace_names_its_gateways(render: Render) -> None:
+    """The parent's namespace is written where it is not the route's own."""
+    objects = render(
+        "--set",
+        "routes.inference-route.namespace=training,"
+        "gateways.ml-gateway.listeners.http.allowedRoutes.namespaces.from=All",
+    )
+    route = find(objects, "HTTPRoute", "inference-route", "ml-training")
+    assert route["spec"]["parentRefs"] == [{"name": "ml-gateway", "namespace": "ml-serving"}]
+
+
+def test_gateways_own_labels_do_not_reach_its_pods(render: Render) -> None:
+    """infrastructure has labels, else istiod copies the chart's version to the proxies and an upgrade restarts them."""
+    gateway = find(render(), "Gateway", "ml-gateway")
+    assert gateway["spec"]["infrastructure"]["labels"] == {
+        "app.kubernetes.io/name": "ml-gateway",
+        "app.kubernetes.io/part-of": "ml-mesh",
+    }
+    own = find(render(*FULL), "Gateway", "ml-gateway")
+    assert own["spec"]["infrastructure"]["labels"]["team"] == "platform"
+    assert own["metadata"]["annotations"] == {
+        "example.com/owner": "platform",
+        "gateway.istio.io/service-account": "gateway-sa",
+    }
+
+
+def test_gateway_without_a_named_account(render: Render) -> None:
+    """Without a name there is no annotation, and istiod takes its own."""
+    gateway = find(render("--set", "gateways.ml-gateway.serviceAccount="), "Gateway", "ml-gateway")
+    assert "annotations" not in gateway["metadata"]
+
+
+def test_every_object_carries_the_usual_labels(render: Render) -> None:
+    """Kubernetes' recommended labels and Helm's are on each object, also with every option set."""
+    for document in [*render(), *render(*FULL)]:
+        labels = document["metadata"]["labels"]
+        assert {
+            "helm.sh/chart",
+            "app.kubernetes.io/name",
+            "app.kubernetes.io/instance",
+            "app.kubernetes.io/version",
+            "app.kubernetes.io/managed-by",
+            "app.kubernetes.io/part-of",
+        } <= set(labels), key(document)
