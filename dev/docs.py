@@ -7,11 +7,10 @@ python -m dev.docs --check    exit 1 where a committed one differs
 import sys
 from typing import Any
 
+from dev.toolchain import ROOT
 from mlmesh.invariants.registry import ALLOW_PREFIX, RULES
 from mlmesh.policy.defaults import DEFAULTS
 from mlmesh.policy.fields import API_VERSION, KIND, SPEC
-
-from dev.toolchain import ROOT
 
 POLICY_HEAD = f"""\
 # The policy
@@ -40,9 +39,9 @@ forgets the post-renderer is refused before anything is changed. The post-render
 `<release>-mesh-policy` and labelled `mlmesh.dev/policy: "true"`, whose key `policy.json` holds the settings; later runs
 read them from there.
 
-Layers, each over the one before: built-in defaults, the ConfigMap of an earlier run, the {KIND} of the stream, the files
-of `--policy` in their order. Maps merge, lists replace, `null` takes a setting away. Unknown keys and wrong units are
-refused, with exit code 2.
+Layers, each over the one before: built-in defaults, the ConfigMap of an earlier run, the {KIND} of the stream, the
+files of `--policy` in their order. Maps merge, lists replace, `null` takes a setting away. Unknown keys and wrong units
+are refused, with exit code 2.
 
 A pod's role comes from its label `mlmesh.dev/role`, else from the same label on its workload, else from the component
 whose `namespace` and `selector` fit; nothing is guessed. A route's endpoint type comes from the annotation
@@ -59,12 +58,12 @@ RULES_HEAD = f"""\
 
 <!-- Written by dev/docs.py from the registry of rules. -->
 
-Every release must keep these, this chart's and anybody else's. An error stops the release; a warning is told on standard
-error and in the report. What is only absent (an identity, a rule) is an error where the release answers for the
-namespace or the name, by its Namespace or Service object or the policy's `owns`, and a warning elsewhere.
+Every release must keep these, this chart's and anybody else's. An error stops the release; a warning is told on
+standard error and in the report. What is only absent (an identity, a rule) is an error where the release answers for
+the namespace or the name, by its Namespace or Service object or the policy's `owns`, and a warning elsewhere.
 
-A rule's severity is changed for a release in its policy, `invariants.severity.<CODE>: error|warning|info|off`. One object
-is excused by an annotation on it with a reason: `{ALLOW_PREFIX}<CODE>: <reason>`.
+A rule's severity is changed for a release in its policy, `invariants.severity.<CODE>: error|warning|info|off`. One
+object is excused by an annotation on it with a reason: `{ALLOW_PREFIX}<CODE>: <reason>`.
 
 """
 
