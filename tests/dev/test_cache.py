@@ -79,7 +79,7 @@ def test_the_cache_is_where_the_user_says(monkeypatch: pytest.MonkeyPatch, tmp_p
 def test_a_failed_step_tells_its_output() -> None:
     """The error of a failed step holds its title, its exit code and what it printed last."""
     with pytest.raises(StepError, match=r"(?s)compiling failed \(exit 3\).*the reason"):
-        run_step("compiling", [sys.executable, "-c", "print('the reason'); raise SystemExit(3)"])
+        run_step("compiling", [sys.executable, "-c", "print('the', 'reason'); raise SystemExit(3)"])
 
 
 def test_a_failed_tool_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
