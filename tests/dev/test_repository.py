@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,6 +93,21 @@ def test_every_program_has_one_exact_version(name: str) -> None:
     recipe = PROGRAMS[name]
     assert isinstance(recipe, GoProgram | Wheel)
     assert re.fullmatch(r"v?\d+\.\d+\.\d+(-\d{14}-[0-9a-f]{12})?", recipe.version)
+
+
+def test_bootstrap_needs_the_standard_library_only() -> None:
+    """What runs before the virtual environment is there, and `make demo-down`, import nothing that is installed."""
+    command = [sys.executable, "-S", "-c", "import dev.bootstrap, dev.demo, dev.toolchain"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_command_is_told() -> None:
+    """CONTRIBUTING.md's table holds the targets of the Makefile, each and no other."""
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert phony
+    told = re.findall(r"^\| `make ([a-z-]+)` \|", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
+    assert sorted(told) == sorted(phony[1].split())
 
 
 def _numbers(version: str) -> list[int]:
