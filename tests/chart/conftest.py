@@ -28,6 +28,12 @@ def render_once(helm: Callable[[str], Helm]) -> Render:
 
 
 @pytest.fixture(scope="session", params=HELMS)
+def stream(request: pytest.FixtureRequest, helm: Callable[[str], Helm]) -> Callable[..., str]:
+    """`stream(*arguments)`: the same as text, by each Helm in turn."""
+    return _stream_of(helm(request.param))
+
+
+@pytest.fixture(scope="session", params=HELMS)
 def refusal(request: pytest.FixtureRequest, helm: Callable[[str], Helm]) -> Callable[..., str]:
     """`refusal(*arguments)`: what each Helm in turn says when it refuses to render; empty where it renders."""
 
@@ -66,11 +72,16 @@ def laid_over(below: Any, above: Any) -> Any:
     return above
 
 
-def _render_with(program: Helm) -> Render:
+def _stream_of(program: Helm) -> Callable[..., str]:
     @cache
-    def render(*arguments: str) -> list[dict[str, Any]]:
+    def stream(*arguments: str) -> str:
         done = program.run("template", "ml-mesh", "chart", "--namespace", "ml-mesh", *arguments)
         assert done.returncode == 0, done.stderr
-        return documents(done.stdout)
+        return done.stdout
 
-    return render
+    return stream
+
+
+def _render_with(program: Helm) -> Render:
+    stream = _stream_of(program)
+    return cache(lambda *arguments: documents(stream(*arguments)))
