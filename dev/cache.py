@@ -56,6 +56,8 @@ def kept(name: str, version: str, recipe: str, make: Callable[[Path], None]) -> 
         if home.is_dir():
             return home
         home.parent.mkdir(parents=True, exist_ok=True)
+        for abandoned in home.parent.glob(".unfinished-*"):  # of a process that was killed: the lock is ours
+            shutil.rmtree(abandoned, ignore_errors=True)
         unfinished = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=home.parent))
         try:
             make(unfinished)

@@ -49,6 +49,14 @@ def test_a_failed_build_leaves_nothing(own_cache: Path) -> None:
     assert kept("tool", "1.0", "recipe", lambda _: None).is_dir()
 
 
+def test_what_a_killed_build_left_is_removed(own_cache: Path) -> None:
+    """A build that was killed cannot tidy up; the next one does."""
+    abandoned = own_cache / "tools" / "tool" / ".unfinished-x"
+    abandoned.mkdir(parents=True)
+    made = kept("tool", "1.0", "recipe", lambda _: None)
+    assert list((own_cache / "tools" / "tool").iterdir()) == [made]
+
+
 def test_two_at_once_make_it_once() -> None:
     """Whoever else needs the same tool meanwhile waits for it."""
     made: list[Path] = []
