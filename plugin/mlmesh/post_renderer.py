@@ -1,5 +1,6 @@
 """Floor 8: the whole flow on one page: read, settle the policy, patch, write, judge."""
 
+from mlmesh import krm
 from mlmesh.endpoints.routes import derive
 from mlmesh.graph.carrier import carry
 from mlmesh.graph.release import Release, read_objects
@@ -7,7 +8,7 @@ from mlmesh.invariants.registry import run
 from mlmesh.manifests import stream as manifests
 from mlmesh.manifests.editor import edit
 from mlmesh.manifests.objects import objects
-from mlmesh.model.errors import InputError
+from mlmesh.manifests.stream import RESOURCE_LIST
 from mlmesh.policy.settings import is_policy, load
 from mlmesh.sidecars.resources import size
 
@@ -64,11 +65,9 @@ def post_render(
     stream.
     """
     stream = manifests.read(data)
-    if stream.dialect == "resource-list":
-        raise InputError(
-            "the input is a ResourceList: mlmesh-post is no KRM function yet",
-            remedy="pipe the output of kustomize build through mlmesh-post",
-        )
+    resource_list = stream.documents[0] if stream.dialect == RESOURCE_LIST else None
+    if resource_list:
+        policies = [*krm.function_config(resource_list), *policies]
     by_document = read_objects(stream)
     carriers = [item for items in by_document.values() for item in items if is_policy(item)]
     policy = load(carriers, policies, namespace=namespace, required=require_policy)
@@ -88,4 +87,7 @@ def post_render(
         by_document[index] = list(objects(document, reread))
 
     findings = run(Release(by_document, policy))
+    if resource_list and findings:
+        operations.setdefault(0, []).extend(krm.results(resource_list, findings))
+        texts[0], _ = edit(resource_list, operations[0])
     return Result(stream, stream.write(texts) if data.strip() else [EMPTY], patches, pods, findings)

@@ -32,7 +32,7 @@ def rule(host: str, name: str = "dr", **spec: Any) -> dict[str, Any]:
     }
 
 
-POLICY = {"trafficPolicy": {"outlierDetection": {"consecutive5xxErrors": 5}}}
+POLICY: dict[str, Any] = {"trafficPolicy": {"outlierDetection": {"consecutive5xxErrors": 5}}}
 NAMESPACE = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "ml"}}
 SERVICE = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "svc", "namespace": "ml"}, "spec": {}}
 

@@ -62,7 +62,6 @@ def test_a_broken_invariant_writes_no_manifest_and_exits_1() -> None:
         (f"{policy()}\n---\n{policy()}", "two policies"),
         (policy(requires="9.0.0"), "needs mlmesh 9.0.0"),
         (policy(nonsense=1), "unknown key"),
-        ("apiVersion: config.kubernetes.io/v1\nkind: ResourceList\nitems: []\n", "ResourceList"),
         (b"apiVersion: v1\nkind: Pod\nmetadata: {name: \xff}\n", "document 0"),
     ],
 )
