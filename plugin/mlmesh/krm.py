@@ -4,6 +4,8 @@ Specification: kubernetes-sigs/kustomize cmd/config/docs/api-conventions/functio
 ``items``; ``functionConfig`` is a policy; warnings leave in ``results``.
 """
 
+from mlmesh.model.patches import Patch
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,15 +24,21 @@ def function_config(document: "Document") -> list[tuple[str, bytes]]:
     return [("functionConfig", dumps(config).encode())] if config else []
 
 
-def results(document: "Document", findings: "Sequence[Finding]") -> "list[Operation]":
-    """The operation that adds the findings to the list's ``results``, behind those of earlier functions."""
-    if not findings:
-        return []
-    earlier = document.data.get("results")
+def results(document: "Document", findings: "Sequence[Finding]") -> Patch:
+    """The patch that adds the findings to the list's ``results``, behind those of earlier functions."""
     added = [_result(finding) for finding in findings]
-    if isinstance(earlier, list):
-        return [{"op": "add", "path": "/results/-", "value": result} for result in added]
-    return [{"op": "add", "path": "/results", "value": added}]
+    operations: list[Operation] = [{"op": "add", "path": "/results", "value": added}]
+    if isinstance(document.data.get("results"), list):
+        operations = [{"op": "add", "path": "/results/-", "value": result} for result in added]
+    return Patch(
+        document=document.index,
+        api_version=document.data["apiVersion"],
+        kind=document.kind,
+        namespace="",
+        name="",
+        reason="findings for the caller",
+        operations=operations,
+    )
 
 
 def _result(finding: "Finding") -> "dict[str, Any]":

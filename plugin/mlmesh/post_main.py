@@ -8,6 +8,8 @@ that Helm must refuse and show. This module imports only what every run needs.
 import os
 import sys
 
+from mlmesh.model.errors import defect
+
 HELM4 = "--called-by=helm4"
 
 
@@ -19,7 +21,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:  # the last boundary: without it Python would print a traceback
-        code, chunks, message = 3, [], _defect(error)
+        code, chunks, message = 3, [], str(defect(error)) + "\n"
     if code and helm4:
         from mlmesh.reports.helm4 import block_scalar
 
@@ -33,7 +35,7 @@ def _run(arguments: list[str]) -> tuple[int, list[bytes], str]:
     """(exit code, standard output, message): with a code other than 0 there is no output."""
     from mlmesh import options
     from mlmesh.files import read_input, read_policies, write_report
-    from mlmesh.model.errors import DefectError, MlmeshError
+    from mlmesh.model.errors import MlmeshError
     from mlmesh.reports.text import error_text, findings_text
 
     try:
@@ -57,7 +59,7 @@ def _run(arguments: list[str]) -> tuple[int, list[bytes], str]:
         except MlmeshError as caught:
             error = caught
         except Exception as caught:
-            error = DefectError(_defect(caught))
+            error = defect(caught)
         for path in values.get("report", ()):
             write_report(path, values.get("report-format", ["text"])[0], findings, error)
         if error is not None:
@@ -68,16 +70,6 @@ def _run(arguments: list[str]) -> tuple[int, list[bytes], str]:
         return 1, [], findings_text(findings, refused=True)
     heard = [finding for finding in findings if finding.severity == "warning"]
     return 0, chunks, findings_text(heard, refused=False) if heard else ""
-
-
-def _defect(error: Exception) -> str:
-    """What a person can report of an exception that should not be: its type and place, never its text or data."""
-    place = error.__traceback__
-    while place is not None and place.tb_next is not None:
-        place = place.tb_next
-    where = f" at {os.path.basename(place.tb_frame.f_code.co_filename)}:{place.tb_lineno}" if place else ""
-    missing = f" ({error.name})" if isinstance(error, ImportError) else ""
-    return f"a defect of mlmesh itself: {type(error).__name__}{missing}{where}. Please report it with this line.\n"
 
 
 def _write(chunks: list[bytes]) -> int:

@@ -88,6 +88,6 @@ def post_render(
 
     findings = run(Release(by_document, policy))
     if resource_list and findings:
-        operations.setdefault(0, []).extend(krm.results(resource_list, findings))
-        texts[0], _ = edit(resource_list, operations[0])
+        patches.append(krm.results(resource_list, findings))
+        texts[0], _ = edit(resource_list, [*operations.get(0, ()), *patches[-1].operations])
     return Result(stream, stream.write(texts) if data.strip() else [EMPTY], patches, pods, findings)

@@ -36,3 +36,17 @@ class DefectError(MlmeshError):
     """mlmesh itself is wrong (exit code 3)."""
 
     exit_code = DEFECT
+
+
+def defect(error: Exception) -> DefectError:
+    """What a person can report of an exception that should not be: its type and place, never its text or data."""
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    place = f"{at.tb_frame.f_code.co_filename.rpartition('/')[2]}:{at.tb_lineno}" if at else ""
+    missing = f" of {error.name}" if isinstance(error, ImportError) else ""
+    return DefectError(
+        f"a defect of mlmesh or of its installation: {type(error).__name__}{missing}",
+        place=place,
+        remedy="reinstall it (pip install --force-reinstall mlmesh); if that does not help, report this message",
+    )

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mlmesh.model.pods import PodRole
 
 LEVELS = ("error", "warning", "info")
+SHOWN = 200  # characters of one value in the text of a plan
 
 
 def summary(findings: "Sequence[Finding]") -> str:
@@ -80,4 +81,6 @@ def _title(item: "Patch | PodRole") -> str:
 def _operation(operation: "Operation") -> str:
     if operation["op"] == "remove":
         return f"remove  {operation['path']}"
-    return f"{operation['op']:<7} {operation['path']} = {dumps(operation['value'], ensure_ascii=False)}"
+    value = dumps(operation["value"], ensure_ascii=False)
+    shown = value if len(value) <= SHOWN else f"{value[:SHOWN]}... ({len(value)} characters: see --format json)"
+    return f"{operation['op']:<7} {operation['path']} = {shown}"
