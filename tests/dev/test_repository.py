@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 import mlmesh
-from dev.recipes import PROGRAMS, GoProgram, Wheel
+from dev.recipes import GO, GO_NEEDED, PROGRAMS, GoProgram, Wheel
 from dev.toolchain import ROOT
 
 LOCK = ROOT / "requirements.lock"
@@ -108,6 +108,11 @@ def test_every_command_is_told() -> None:
     assert phony
     told = re.findall(r"^\| `make ([a-z-]+)` \|", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE)
     assert sorted(told) == sorted(phony[1].split())
+
+
+def test_the_go_wheel_is_new_enough() -> None:
+    """A machine without Go gets one that builds every program."""
+    assert _numbers(GO.version) >= list(GO_NEEDED)
 
 
 def _numbers(version: str) -> list[int]:
