@@ -37,7 +37,7 @@ def _map(sheet: "Sheet", tree: "Tree", branch: Branch) -> None:
     for key, change in branch.changes.items():
         own = entries.last.get(key)
         if change is None:
-            gone.update(entries.all.get(key, ()))
+            gone.update(entries.all(key))
         elif own is not None:
             places.append((own, change))
         elif isinstance(change, Fresh):

@@ -30,6 +30,12 @@ def edit(document: "Document", operations: "Sequence[Operation]") -> "tuple[byte
     data = document.data
     tree = document.tree
     bom = b"\xef\xbb\xbf" if tree.source.startswith(b"\xef\xbb\xbf") else b""
+    if not tree.telling:
+        raise InputError(
+            "cannot change the text: it is too large to tell aliases and tags in it apart",
+            place=document.place,
+            remedy="write the values out instead of aliases, or split the document",
+        )
     try:
         root = overlay(tree, data, operations)
         sheet = Sheet(tree.text)
@@ -53,9 +59,8 @@ def edit(document: "Document", operations: "Sequence[Operation]") -> "tuple[byte
 
 def _read_again(document: "Document", text: bytes) -> "dict[str, Any]":
     """Go's reading of the new text. Raises DefectError where it cannot be read."""
-    budget = Budget(allowed_nodes(len(text)))
     try:
-        return document.reading(text, Values(budget), budget)
+        return document.reading(text, Values(Budget(allowed_nodes(len(text)))))[0]
     except InputError as error:
         raise DefectError(f"a changed text cannot be read: {error.what}", place=error.place) from error
 

@@ -4,7 +4,7 @@ import re
 
 from yaml.nodes import MappingNode
 
-from mlmesh.manifests.limits import FREE_ALIASES, FREE_NODES, MAX_DEPTH, allowed_alias_ratio
+from mlmesh.manifests.limits import FREE_ALIASES, FREE_NODES, MAX_DEPTH, SPECIAL_COST, allowed_alias_ratio
 from mlmesh.manifests.nodes import Alias, too_deep
 from mlmesh.manifests.scalars import MERGE, Key, RefusedError, is_integer, key_of, resolve
 from mlmesh.manifests.values import Budget, Values, no_name
@@ -15,58 +15,59 @@ if TYPE_CHECKING:
 
 _TAG = "tag:yaml.org,2002:"
 _MERGE_TAG = _TAG + "merge"
+_SCALAR = (None, 1, 0)
 _TYPES: "dict[str, type]" = {"str": str, "bool": bool, "int": int, "float": float, "null": type(None)}
 
 
 class Expanded(Values):
     """Reads any tree of one document. What an alias names is read once and shared.
 
-    ``nodes`` and ``aliased`` count what Go would visit with every alias expanded, and what of it because of aliases.
+    ``special`` tells afterwards whether there was an alias or a tag. ``nodes`` and ``aliased`` count what Go would
+    visit with every alias expanded, and what of that is owed to aliases.
     """
 
-    __slots__ = ("aliased", "deepest", "inside", "nodes", "shared")
+    __slots__ = ("aliased", "deepest", "nodes", "seen", "special")
 
     def __init__(self, budget: Budget) -> None:
         super().__init__(budget)
         self.nodes = 1
         self.aliased = 0
-        self.inside = 0  # how many aliases the node being read stands in, on Go's way to it
         self.deepest = 0
-        self.shared: dict[int, tuple[Any, int, int]] = {}  # by the target's id: value, visits, height
+        self.special = False
+        # By a node's id: value, visits and height of what is read; None while it is being read.
+        self.seen: dict[int, tuple[Any, int, int] | None] = {}
 
     def read(self, node: "Any", depth: int = 1) -> "Any":
         """The value of any node, aliases too."""
-        if type(node) is Alias:
-            return self.alias(node, depth)
-        self.count(1, node)
+        key = id(node.target if type(node) is Alias else node)
+        if key in self.seen:
+            return self.alias(key, node, depth)
+        self.nodes += 1
         if type(node.value) is str:
+            self.seen[key] = _SCALAR
             return self.scalar(node)
-        return self.mapping(node, depth) if type(node) is MappingNode else self.sequence(node, depth)
+        self.seen[key] = None
+        before, outer, self.deepest = self.nodes, self.deepest, depth
+        value = self.mapping(node, depth) if type(node) is MappingNode else self.sequence(node, depth)
+        self.seen[key] = (value, self.nodes - before + 1, self.deepest - depth)
+        self.deepest = max(outer, self.deepest)
+        return value
 
-    def count(self, nodes: int, node: "Any") -> None:
-        """Counts visits as Go does. Raises RefusedError where it would."""
-        self.nodes += nodes
-        if self.inside:
-            self.aliased += nodes
+    def alias(self, key: int, node: "Any", depth: int) -> "Any":
+        """The value that an alias names, counted as Go counts it. Raises RefusedError where Go refuses it."""
+        known = self.seen[key]
+        if known is None:
+            raise RefusedError("an anchor's value contains itself", "write the value out", node.start_mark)
+        value, visits, height = known
+        if known is _SCALAR:
+            value = self.scalar(node.target if type(node) is Alias else node)
+        self.special = True
+        self.nodes += 1 + visits
+        self.aliased += visits
         few = self.aliased <= FREE_ALIASES or self.nodes <= FREE_NODES
         if not few and self.aliased > self.nodes * allowed_alias_ratio(self.nodes):
             raise RefusedError("excessive aliasing", "write the values out", node.start_mark)
-
-    def alias(self, node: Alias, depth: int) -> "Any":
-        """The value that an alias names, and its size counted."""
-        self.count(1, node)
-        key = id(node.target)
-        self.inside += 1
-        if key in self.shared:
-            value, size, height = self.shared[key]
-            self.count(size, node)
-            self.descend(depth + height, node)
-        else:
-            before, outer, self.deepest = self.nodes, self.deepest, depth
-            value = self.read(node.target, depth)
-            self.shared[key] = (value, self.nodes - before, self.deepest - depth)
-            self.deepest = max(outer, self.deepest)
-        self.inside -= 1
+        self.descend(depth + height, node)
         return value
 
     def descend(self, depth: int, node: "Any") -> None:
@@ -78,9 +79,10 @@ class Expanded(Values):
     def scalar(self, node: "Any") -> "Any":
         """The value of a scalar, by its tag where it has one."""
         try:
-            if node.tag is None or node.tag == "!":
-                return self.plain[node.value] if node.plain else node.value
-            return _tagged(node.tag, node.value)
+            if node.tag is None:
+                return node.value if node.style else self.plain[node.value]
+            self.special = True
+            return self.plain[node.value] if node.tag == "!" else _tagged(node.tag, node.value)
         except RefusedError as refused:
             refused.mark = refused.mark or node.start_mark
             raise
@@ -95,23 +97,35 @@ class Expanded(Values):
         self.enter(node, depth)
         out: dict[str, Any] = {}
         odd: dict[str, str] = {}
+        seen = self.seen
         for key_node, value_node in node.value:
             key = self.key(key_node)
-            if key is MERGE:
-                self.merge(value_node, out, depth)
-                continue
-            self.count(1, key_node)
-            if not isinstance(key, str):
+            place = id(key_node.target if type(key_node) is Alias else key_node)
+            if place in seen:
+                self.special = True
+            else:
+                seen[place] = _SCALAR
+            if isinstance(key, Key):
+                if key is MERGE:
+                    self.merge(value_node, out, depth)
+                    continue
                 odd[key.text] = key.type
                 key = key.text
-            out[key] = self.read(value_node, depth + 1)
+            self.nodes += 1
+            value = value_node.value
+            if type(value) is str and value_node.style and value_node.tag is None and id(value_node) not in seen:
+                seen[id(value_node)] = _SCALAR
+                self.nodes += 1
+                out[key] = value
+            else:
+                out[key] = self.read(value_node, depth + 1)
         if odd:
             self.check_odd(node.value, odd)
         return out
 
     def enter(self, node: "Any", depth: int) -> None:
         """Holds the limits for one map or list."""
-        self.budget.take(len(node.value), node.start_mark)
+        self.budget.take(SPECIAL_COST * len(node.value), node.start_mark)
         self.descend(depth, node)
 
     def merge(self, node: "Any", out: "dict[str, Any]", depth: int) -> None:
@@ -132,12 +146,12 @@ class Expanded(Values):
         if type(target.value) is not str:
             raise no_name(node)
         try:
-            if target.tag is None or target.tag == "!":
-                key = self.keys[target.value] if target.plain else target.value
-                return "<<" if key is MERGE and type(node) is Alias else key
+            if target.tag is None:
+                return target.value if target.style else self.keys[target.value]
+            self.special = True
             if target.tag == _MERGE_TAG and target.value == "<<":
                 return MERGE
-            value = _tagged(target.tag, target.value)
+            value = self.plain[target.value] if target.tag == "!" else _tagged(target.tag, target.value)
             return key_of(float(value) if target.tag == _TAG + "float" else value)
         except RefusedError as refused:
             refused.mark = refused.mark or node.start_mark

@@ -54,7 +54,7 @@ def _map(sheet: "Sheet", tree: "Tree", branch: Branch) -> None:
     for key, change in branch.changes.items():
         own = entries.last.get(key)
         if change is None:
-            gone.update(entries.all.get(key, ()))
+            gone.update(entries.all(key))
         elif own is None:
             new.append((key, change))
         else:

@@ -6,8 +6,14 @@ MAX_DEPTH = 200
 MAX_NODES = 100_000
 """Keys, values, maps and lists that a stream may hold in its parsed documents, or the next limit if that is more."""
 
-BYTES_PER_NODE = 8
-"""A large stream may hold one node for so many bytes; real manifests have one for 15 or more."""
+BYTES_PER_NODE = 6
+"""A large stream may hold one node for so many bytes: minified JSON has one for 6.5, manifests for 15 and more."""
+
+SPECIAL_COST = 2
+"""What a node counts for in a document that may hold aliases or tags: reading it takes twice as long."""
+
+MAX_MARKED_NODES = 30_000
+"""Events of a document that has aliases or tags and is to be edited: telling them apart costs three times as much."""
 
 FREE_ALIASES = 100
 FREE_NODES = 1_000

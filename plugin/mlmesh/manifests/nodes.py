@@ -1,5 +1,6 @@
 """One document as a tree of PyYAML's nodes with marks, through libyaml, at a third of the cost of a loader."""
 
+import gc
 import re
 from operator import is_
 
@@ -7,7 +8,7 @@ import yaml
 from yaml._yaml import CParser, get_version
 from yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
-from mlmesh.manifests.limits import MAX_DEPTH, MAX_NODES, allowed_nodes
+from mlmesh.manifests.limits import MAX_DEPTH, MAX_MARKED_NODES, MAX_NODES, allowed_nodes
 from mlmesh.manifests.scalars import RefusedError
 
 TYPE_CHECKING = False
@@ -17,16 +18,19 @@ if TYPE_CHECKING:
 _RECURSION_IS_BOUNDED = get_version() >= (0, 2, 6)  # before, libyaml lets PyYAML overflow the C stack
 _HARMLESS = 10_000  # bytes that cannot nest deep enough for that
 
-_SPECIAL = rb"(?:^|[\s\[{,:?-])(?:\*[0-9A-Za-z_-]|!)"  # an alias, or a tag
+_START = rb"(?:^|[\s\[{,:?-])"
+_SPECIAL = _START + rb"(?:\*[0-9A-Za-z_-]|!)"  # what may be an alias or a tag
+_UNTOLD = _START + rb"!\s+[\"'|>]"  # `! "5"` is the number 5, and only events tell it from "5"
 
 _ADVICE = (
     ("mapping values are not allowed", "quote the value, or put what follows it on a line of its own"),
     ("cannot start any token", "indent with spaces, and quote values that begin with a sign such as @, ` or %"),
-    ("found undefined alias", "name the anchor before the alias, in the same document"),
+    ("tab character", "indent with spaces"),
+    ("undefined alias", "name the anchor before the alias, in the same document"),
     ("expected a single document", "put a line --- between two objects"),
     ("<document start>", "put a line --- between two objects, and leave directives such as %YAML out"),
     ("nesting depth", f"a manifest may nest {MAX_DEPTH} levels deep"),
-    ("invalid Unicode character escape", "write the character itself instead of a surrogate pair"),
+    ("Unicode character escape", "write the character itself instead of a surrogate pair"),
 )
 
 
@@ -57,24 +61,52 @@ class _Parser(CParser):
         """No tag."""
 
 
+class Uncollected:
+    """A block in which Python's collector rests: it would walk every new node again and again, and find nothing."""
+
+    __slots__ = ("_was_enabled",)
+
+    def __enter__(self) -> None:
+        self._was_enabled = gc.isenabled()
+        gc.disable()
+
+    def __exit__(self, *_: object) -> None:
+        if self._was_enabled:
+            gc.enable()
+
+
 def compose(text: bytes) -> "tuple[Any, bool]":
-    """The document's root node, or None where it is empty; and whether aliases and tags are told apart in it.
+    """The document's root node, or None where it is empty; and whether it may hold aliases or tags.
 
-    Where they are (the text may hold one), the tree has Alias nodes, scalars have ``tag`` and ``plain``, every node has
-    its ``anchor`` and whether it is ``aliased``. Elsewhere a scalar is plain where its ``style`` is ``''``.
-
-    Raises RefusedError.
+    In the tree an alias is the very node that it names, and a scalar is plain where its ``style`` is ``''``; `marked`
+    gives a tree that tells more. Raises RefusedError.
     """
     if text[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise RefusedError("the text is UTF-16", "save it as UTF-8")
+    special = (b"*" in text or b"!" in text) and re.search(_SPECIAL, text) is not None
     try:
-        if len(text) > MAX_NODES and _Parser(text).raw_parse() > allowed_nodes(len(text)):
-            raise RefusedError("too many keys and values for so short a text", "split the document")
+        if len(text) > MAX_NODES:
+            _check_nodes(text, allowed_nodes(len(text)))
         if not _RECURSION_IS_BOUNDED and len(text) > _HARMLESS:
             _check_depth(text)
-        if (b"*" in text or b"!" in text) and re.search(_SPECIAL, text):
-            return _compose_events(text), True
-        return _Parser(text).get_single_node(), False
+        if special and re.search(_UNTOLD, text):
+            return marked(text), True
+        return _Parser(text).get_single_node(), special
+    except yaml.YAMLError as error:
+        if special and "duplicate anchor" in str(error):  # PyYAML's own rule, not YAML's and not Go's
+            return marked(text), True
+        raise _refused(error) from error
+
+
+def marked(text: bytes) -> "Any":
+    """The root node of a tree that tells aliases from what they name, three times as dear.
+
+    Aliases are Alias nodes; every other node has its ``anchor`` and whether it is ``aliased``. A quoted scalar that its
+    tag `!` makes a plain one has that tag. Raises RefusedError.
+    """
+    try:
+        _check_nodes(text, MAX_MARKED_NODES)
+        return _compose_events(_Parser(text))
     except yaml.YAMLError as error:
         raise _refused(error) from error
 
@@ -87,11 +119,14 @@ def _refused(error: "yaml.YAMLError") -> RefusedError:
         return RefusedError(what, "remove the character, or escape it in double quotes, such as \\u0007")
     problem = str(getattr(error, "problem", None) or "it cannot be read")
     context = getattr(error, "context", None)
-    what = (
-        f"{problem} {context}" if context and not problem.startswith("but ") else f"{context or ''} {problem}".strip()
-    )
+    what = f"{context} {problem}" if context and problem.startswith("but ") else f"{problem} {context or ''}".strip()
     remedy = next((advice for sign, advice in _ADVICE if sign in what), "correct the YAML there")
     return RefusedError(f"not valid YAML: {what}", remedy, mark)
+
+
+def _check_nodes(text: bytes, limit: int) -> None:
+    if len(text) > limit and _Parser(text).raw_parse() > limit:
+        raise RefusedError("too many keys and values for so short a text", "split the document")
 
 
 def _check_depth(text: bytes) -> None:
@@ -111,9 +146,7 @@ def too_deep(mark: "Any") -> RefusedError:
     return RefusedError(f"nested deeper than {MAX_DEPTH} levels", "flatten the document", mark)
 
 
-def _compose_events(text: bytes) -> "Any":
-    """The tree built of events, which tell aliases, anchors and tags."""
-    parser = _Parser(text)
+def _compose_events(parser: _Parser) -> "Any":
     parser.get_event()  # the stream's start
     event: Any = parser.get_event()
     if isinstance(event, yaml.StreamEndEvent):
@@ -128,7 +161,7 @@ def _compose_events(text: bytes) -> "Any":
             if type(done) is MappingNode:
                 done.value = list(zip(done.value[::2], done.value[1::2], strict=True))
             continue
-        node = _node(event, anchors, open_)
+        node = _node(event, anchors)
         if open_:
             open_[-1].value.append(node)
         else:
@@ -145,20 +178,20 @@ def _compose_events(text: bytes) -> "Any":
     return root
 
 
-def _node(event: "Any", anchors: "dict[str, Any]", open_: "list[Any]") -> "Any":
+def _node(event: "Any", anchors: "dict[str, Any]") -> "Any":
     kind = type(event)
     if kind is yaml.AliasEvent:
         target = anchors.get(event.anchor)
         if target is None:
-            raise RefusedError("an alias names an anchor that is not there", _ADVICE[2][1], event.start_mark)
-        if any(around is target for around in open_):
-            raise RefusedError("an anchor's value contains itself", "write the value out", event.start_mark)
+            raise RefusedError(
+                "an alias names an anchor that is not there", "name the anchor before the alias", event.start_mark
+            )
         target.aliased = True
         return Alias(event.anchor, target, event.start_mark, event.end_mark)
     node: Any
     if kind is yaml.ScalarEvent:
-        node = ScalarNode(event.tag, event.value, event.start_mark, event.end_mark, event.style)
-        node.plain = event.implicit[0]
+        tag = "!" if event.implicit[0] and event.style and event.tag is None else event.tag
+        node = ScalarNode(tag, event.value, event.start_mark, event.end_mark, event.style)
     elif kind is yaml.MappingStartEvent:
         node = MappingNode(event.tag, [], event.start_mark, event.end_mark, event.flow_style)
     else:

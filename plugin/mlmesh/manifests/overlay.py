@@ -106,10 +106,16 @@ def _step(tree: "Tree", at: "Any", token: str, path: str) -> "Any":
 def _child(tree: "Tree", at: Branch, key: str) -> Branch:
     """The Branch of an original map's entry."""
     own = None if type(at.node) is Alias else tree.entries(at.node).last.get(key)
-    if own is None:
-        raise NotEditableError(f"{key} comes through an alias or a merge key", remedy="write the map out at this place")
+    if own is None or tree.merges(at.node, key, own):
+        raise _merged(key)
     branch = at.changes[key] = _branch(at.node.value[own][1], at.data[key], -1)
     return branch
+
+
+def _merged(key: str) -> NotEditableError:
+    return NotEditableError(
+        f"the key {key!r} comes through an alias or a merge key", remedy="write the map out at this place"
+    )
 
 
 def _branch(node: "Any", data: "Any", index: int) -> Branch:
@@ -133,20 +139,26 @@ def _own(node: "Any") -> None:
 
 
 def _change_map(tree: "Tree", at: Branch, key: str, operation: "Operation") -> None:
+    removes = operation["op"] == "remove"
     if operation["op"] != "add" and not at.holds(key):
         raise no_path(operation["path"])
-    if key not in at.changes and type(at.node) is not Alias:
-        entries = tree.entries(at.node)
-        for own in entries.all.get(key, ()):
-            _gone(tree, at.node.value[own][0])
-            _gone(tree, at.node.value[own][1])
-        if operation["op"] == "remove" and entries.merges and key not in entries.last:
-            raise NotEditableError(f"{key} comes from a merge key", remedy="write the map out at this place")
-    elif operation["op"] == "remove" and type(at.node) is Alias and key in at.data:
-        raise NotEditableError(f"{key} comes through an alias", remedy="write the map out at this place")
-    elif isinstance(branch := at.changes.get(key), Branch):
-        _gone(tree, branch.node)
-    at.changes[key] = None if operation["op"] == "remove" else Fresh(copied(operation["value"]))
+    if type(at.node) is Alias:
+        if removes and key in at.data:
+            raise _merged(key)
+    elif tree.special:
+        _check_entry(tree, at, key, removes=removes)
+    at.changes[key] = None if removes else Fresh(copied(operation["value"]))
+
+
+def _check_entry(tree: "Tree", at: Branch, key: str, *, removes: bool) -> None:
+    """Refuses an entry whose change a merge key would hide, and one that holds an anchor in use."""
+    entries = tree.entries(at.node)
+    own = entries.last.get(key)
+    if (removes and tree.merges(at.node, key)) or (own is not None and tree.merges(at.node, key, own)):
+        raise _merged(key)
+    for each in entries.all(key):
+        for node in at.node.value[each]:
+            _gone(tree, node)
 
 
 def _change_list(tree: "Tree", at: Branch, token: str, operation: "Operation") -> None:

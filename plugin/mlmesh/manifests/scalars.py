@@ -38,21 +38,18 @@ def resolve(text: str) -> "Any":
     A float without a fraction comes back as an integer where 64 bits hold it, since on its way into an object it is
     JSON. Raises RefusedError for `.inf` and `.nan`, which JSON cannot hold.
     """
-    first = text[:1]
-    if first.isdigit() or first in "+-":
-        return _infinite(text) if text in _INFINITE else _number(text)
     if text in WORDS:
         return WORDS[text]
-    if first == ".":
-        if text in _INFINITE:
-            return _infinite(text)
-        if re.fullmatch(r"\.[0-9]+(?:_[0-9]+)*(?:[eE][-+]?[0-9]+(?:_[0-9]+)*)?", text):
-            return _float(text.replace("_", ""), text)
+    if text in _INFINITE:
+        raise RefusedError(f"{text} is not a number that a manifest can hold", "quote it if it is meant as text")
+    first = text[0]
+    if first in "123456789" and len(text) < 19 and text.isdigit() and text.isascii():
+        return int(text)
+    if first.isdigit() or first in "+-":
+        return _number(text)
+    if first == "." and re.fullmatch(r"\.[0-9]+(?:_[0-9]+)*(?:[eE][-+]?[0-9]+(?:_[0-9]+)*)?", text):
+        return _float(text.replace("_", ""), text)
     return text
-
-
-def _infinite(text: str) -> "Any":
-    raise RefusedError(f"{text} is not a number that a manifest can hold", "quote it if it is meant as text")
 
 
 def _number(text: str) -> "Any":
@@ -125,7 +122,7 @@ class Plain(dict[str, "Any"]):
     """Plain scalar to value, each distinct one resolved once."""
 
     def __missing__(self, text: str) -> "Any":
-        value = resolve(text)
+        value = WORDS.get(text, text) if text[:1].isalpha() else resolve(text)
         if len(self) >= _MEMO:
             self.clear()
         if len(text) < 80:
@@ -137,12 +134,15 @@ class PlainKeys(dict[str, "str | Key"]):
     """Plain key to the key it stands for: MERGE for `<<`."""
 
     def __missing__(self, text: str) -> "str | Key":
-        if text == "<<":
+        if text[:1].isalpha() and text not in WORDS:
+            key: str | Key = text
+        elif text == "<<":
             return MERGE
-        value = resolve(text)
-        if isinstance(value, int) and not isinstance(value, bool) and not is_integer(text):
-            raise RefusedError("a key is a floating point number", "quote the key")
-        key = key_of(value)
+        else:
+            value = resolve(text)
+            if isinstance(value, int) and not isinstance(value, bool) and not is_integer(text):
+                raise RefusedError("a key is a floating point number", "quote the key")
+            key = key_of(value)
         if len(self) >= _MEMO:
             self.clear()
         self[text] = key

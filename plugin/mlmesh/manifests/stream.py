@@ -4,7 +4,7 @@ import re
 
 from mlmesh.manifests.expand import Expanded
 from mlmesh.manifests.limits import allowed_nodes
-from mlmesh.manifests.nodes import compose
+from mlmesh.manifests.nodes import Uncollected, compose
 from mlmesh.manifests.scalars import RefusedError
 from mlmesh.manifests.split import pieces
 from mlmesh.manifests.tree import Tree
@@ -101,7 +101,7 @@ class Document:
     ``start``, ``body`` and ``end`` are offsets in the stream: the text, the first byte behind comments, the end.
     """
 
-    __slots__ = ("_data", "_kind", "body", "end", "index", "start", "stream")
+    __slots__ = ("_data", "_kind", "_special", "body", "end", "index", "start", "stream")
 
     def __init__(self, stream: Stream, index: int, start: int, body: int, end: int) -> None:
         self.stream = stream
@@ -111,6 +111,7 @@ class Document:
         self.end = end
         self._kind: str | None = None
         self._data: Any = None
+        self._special = True
 
     @property
     def text(self) -> bytes:
@@ -147,7 +148,7 @@ class Document:
         if self._data is not None or data[body] in b"{[\"'&*!?|>":
             return None
         at = body if data.startswith(b"kind:", body) else data.find(b"\nkind:", body, end) + 1
-        if at <= 0:
+        if at < body or not data.startswith(b"kind:", at):
             return None if self.mentions(b"kind") or self.mentions(b"\\") else ""
         if data.find(b"\nkind:", at, end) >= 0:
             return None
@@ -165,21 +166,26 @@ class Document:
         Parts may be shared: not to be changed. Raises InputError, with place and remedy, where Go or a limit refuses.
         """
         if self._data is None:
-            self._data = self.reading(self.text, self.stream.values, self.stream.budget)
+            self._data, self._special = self.reading(self.text, self.stream.values)
         return self._data  # type: ignore[no-any-return]
 
-    def reading(self, text: bytes, values: Values, budget: Budget) -> "dict[str, Any]":
-        """Go's reading of a text in this document's place. Raises InputError."""
+    def reading(self, text: bytes, values: Values) -> "tuple[dict[str, Any], bool]":
+        """Go's reading of a text in this document's place, and whether it has aliases or tags. Raises InputError."""
         try:
-            root, special = compose(text)
-            value = None if root is None else (Expanded(budget) if special else values).read(root)
+            with Uncollected():
+                root, special = compose(text)
+                if special:
+                    values = Expanded(values.budget)
+                value = None if root is None else values.read(root)
         except RefusedError as refused:
             raise self._error(refused) from None
+        if isinstance(values, Expanded):
+            special = values.special
         if not isinstance(value, dict):
             raise InputError(
                 "the document is no object", place=self.place, remedy="a manifest is a map with apiVersion and kind"
             )
-        return value
+        return value, special
 
     def _error(self, refused: RefusedError) -> InputError:
         line = self.line + (refused.mark.line if refused.mark else 0)
@@ -191,7 +197,7 @@ class Document:
         kept = self.stream.tree
         if kept is None or kept[0] is not self:
             try:
-                tree = Tree(self.text)
+                tree = Tree(self.text, special=self._special)
             except RefusedError as refused:
                 raise self._error(refused) from None
             self.stream.tree = kept = (self, tree)

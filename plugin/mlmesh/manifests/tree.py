@@ -4,8 +4,8 @@ from yaml.nodes import MappingNode, SequenceNode
 
 from mlmesh.manifests.expand import Expanded
 from mlmesh.manifests.limits import allowed_nodes
-from mlmesh.manifests.nodes import compose
-from mlmesh.manifests.scalars import MERGE
+from mlmesh.manifests.nodes import Alias, Uncollected, compose, marked
+from mlmesh.manifests.scalars import MERGE, RefusedError
 from mlmesh.manifests.values import Budget, Values
 from mlmesh.model.patches import unescape
 
@@ -17,28 +17,55 @@ _BOM = "\ufeff"
 
 
 class Entries:
-    """The entries of one map: ``last`` gives an own key's last index, ``all`` all of them, ``merges`` those of `<<`."""
+    """The entries of one map by index: ``last`` has each own key's, ``merges`` those of `<<`."""
 
-    __slots__ = ("all", "last", "merges")
+    __slots__ = ("_earlier", "last", "merges")
 
     def __init__(self) -> None:
         self.last: dict[str, int] = {}
-        self.all: dict[str, list[int]] = {}
         self.merges: list[int] = []
+        self._earlier: dict[str, list[int]] = {}  # of duplicate keys
+
+    def add(self, key: str, index: int) -> None:
+        """Takes note of an own key; the last of duplicates counts."""
+        if key in self.last:
+            self._earlier.setdefault(key, []).append(self.last[key])
+        self.last[key] = index
+
+    def all(self, key: str) -> list[int]:
+        """Every entry of a key."""
+        return [*self._earlier.get(key, ()), self.last[key]] if key in self.last else []
 
 
 class Tree:
-    """``root`` is the node of a document's object, ``text`` what its marks count in: no byte order mark is in it."""
+    """``root`` is the node of a document's object, ``text`` what its marks count in: no byte order mark is in it.
 
-    __slots__ = ("_entries", "_text", "_values", "root", "source", "special")
+    ``special``: there are aliases or tags. ``telling``: aliases can be told from what they name, so edits are safe.
+    """
 
-    def __init__(self, source: bytes) -> None:
+    __slots__ = ("_entries", "_text", "_values", "root", "source", "special", "telling")
+
+    def __init__(self, source: bytes, *, special: bool) -> None:
         self.source = source
-        self.root, self.special = compose(source)
+        self.special = special
+        self.telling = True
+        self.root: Any = None
+        with Uncollected():
+            self._compose(source)
         self._text: str | None = None
         budget = Budget(allowed_nodes(len(source)))
         self._values = Expanded(budget) if self.special else Values(budget)
         self._entries: dict[int, Entries] = {}
+
+    def _compose(self, source: bytes) -> None:
+        if self.special:
+            try:
+                self.root = marked(source)
+            except RefusedError:  # too large: lines can still be told
+                self.telling = False
+            else:
+                return
+        self.root = compose(source)[0]
 
     @property
     def text(self) -> str:
@@ -57,10 +84,19 @@ class Tree:
                 if key is MERGE:
                     found.merges.append(index)
                     continue
-                name = key if isinstance(key, str) else key.text
-                found.last[name] = index
-                found.all.setdefault(name, []).append(index)
+                found.add(key if isinstance(key, str) else key.text, index)
         return found
+
+    def merges(self, node: "Any", key: str, behind: int = -1) -> bool:
+        """Whether a merge key of a map, standing behind one of its entries, has a key."""
+        return any(self._merged(node.value[index][1], key) for index in self.entries(node).merges if index > behind)
+
+    def _merged(self, node: "Any", key: str) -> bool:
+        """Whether what a merge key names has a key: a map, or one of a list of maps."""
+        node = node.target if type(node) is Alias else node
+        if type(node) is SequenceNode:
+            return any(self._merged(each, key) for each in node.value)
+        return key in self.entries(node).last or self.merges(node, key)
 
     def line_of(self, pointer: str) -> int:
         """The line, from 0 in this text, of the key or item at a pointer, else of its nearest parent that is there."""
