@@ -111,15 +111,16 @@ def test_route_in_another_namespace_names_its_gateways(render: Render) -> None:
     assert route["spec"]["parentRefs"] == [{"name": "ml-gateway", "namespace": "ml-serving"}]
 
 
-def test_gateways_own_labels_do_not_reach_its_pods(render: Render) -> None:
-    """infrastructure has labels, else istiod copies the chart's version to the proxies and an upgrade restarts them."""
+def test_gateways_own_metadata_do_not_reach_its_pods(render: Render) -> None:
+    """infrastructure has both maps, else istiod copies the chart's version and Helm's ownership to what it deploys."""
     gateway = find(render(), "Gateway", "ml-gateway")
-    assert gateway["spec"]["infrastructure"]["labels"] == {
-        "app.kubernetes.io/name": "ml-gateway",
-        "app.kubernetes.io/part-of": "ml-mesh",
+    assert gateway["spec"]["infrastructure"] == {
+        "annotations": {},
+        "labels": {"app.kubernetes.io/name": "ml-gateway", "app.kubernetes.io/part-of": "ml-mesh"},
     }
     own = find(render(*FULL), "Gateway", "ml-gateway")
     assert own["spec"]["infrastructure"]["labels"]["team"] == "platform"
+    assert own["spec"]["infrastructure"]["annotations"] == {"example.com/scheme": "internal"}
     assert own["metadata"]["annotations"] == {
         "example.com/owner": "platform",
         "gateway.istio.io/service-account": "gateway-sa",
