@@ -14,10 +14,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dev.progress import StepError, run_step, say
-from dev.trust import system_has_bundle
 
 ROOT = Path(__file__).resolve().parent.parent
 _DISTRIBUTION_WHEELS = Path("usr/share/python-wheels")
+
+# Debian's pip reads this file as it starts, whatever --cert says, and newer ones fail where it is missing.
+_DEBIAN_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+_WITHOUT_DEBIAN_BUNDLE = """
+import sys
+_, wheel, bundle, *arguments = sys.argv
+sys.path.insert(0, wheel)
+from pip._vendor import certifi
+certifi.where = lambda: bundle
+from pip._internal.cli.main import main
+sys.exit(main(arguments))
+"""
 
 
 def make_environment(folder: Path) -> None:
@@ -52,19 +63,20 @@ def _pip(python: Path, scratch: Path) -> tuple[list[str], dict[str, str]]:
         return [str(python), "-m", "pip"], environment
     if importlib.util.find_spec("pip"):
         return [sys.executable, "-m", "pip", "--python", str(python)], environment
-    packages = ["python3-pip-whl"]
-    if not system_has_bundle():
-        packages.append("ca-certificates")
-    _unpack_debian(packages, scratch)
-    if not system_has_bundle():
-        bundle = scratch / "certificates.pem"
-        authorities = sorted((scratch / "usr/share/ca-certificates").rglob("*.crt"))
-        bundle.write_text("\n".join(path.read_text() for path in authorities))
-        environment |= {"PIP_CERT": str(bundle), "SSL_CERT_FILE": str(bundle)}
+    named = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
+    needs_bundle = not named and not _DEBIAN_BUNDLE.is_file()
+    _unpack_debian(["python3-pip-whl", *(["ca-certificates"] if needs_bundle else [])], scratch)
     wheel = _wheel_in(scratch / _DISTRIBUTION_WHEELS)
     if wheel is None:
         raise StepError("the distribution's package python3-pip-whl holds no pip: install pip by hand and run again")
-    return [str(python), f"{wheel}/pip"], environment
+    if needs_bundle:
+        named = str(scratch / "certificates.pem")
+        authorities = sorted((scratch / "usr/share/ca-certificates").rglob("*.crt"))
+        Path(named).write_text("\n".join(path.read_text() for path in authorities))
+        environment["PIP_CERT"] = named
+    if _DEBIAN_BUNDLE.is_file():
+        return [str(python), f"{wheel}/pip"], environment
+    return [str(python), "-c", _WITHOUT_DEBIAN_BUNDLE, str(wheel), str(named)], environment
 
 
 def _wheel_in(folder: Path) -> Path | None:
