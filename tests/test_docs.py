@@ -1,6 +1,7 @@
 """The generated pages say what the program does."""
 
-from dev.docs import PAGES, ROOT
+from dev.docs import PAGES
+from dev.toolchain import ROOT
 
 
 def test_the_generated_pages_are_those_of_the_program() -> None:

@@ -48,6 +48,15 @@ def test_the_mesh_policy_leaves_as_a_configmap_in_its_place() -> None:
     assert "# where the release lives" in text
 
 
+def test_a_mesh_policy_without_metadata_becomes_a_named_configmap() -> None:
+    """A policy that somebody wrote by hand: name, label and stamp are all there."""
+    text = "apiVersion: mlmesh.dev/v1alpha1\nkind: MeshPolicy\nspec: {release: {name: rel}}\n"
+    (item,) = documents(rendered(text))
+    assert item["metadata"]["name"] == "rel-mesh-policy"
+    assert item["metadata"]["labels"] == {"mlmesh.dev/policy": "true"}
+    assert "mlmesh.dev/rendered-by" in item["metadata"]["annotations"]
+
+
 def test_a_second_run_reads_the_configmap_and_changes_nothing() -> None:
     """The settings survive in the ConfigMap: the second run gives the same bytes, and the same sizes to new pods."""
     once = b"".join(rendered(f"{MESH_POLICY}---\n{pod()}").output).decode()

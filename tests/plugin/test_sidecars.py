@@ -170,3 +170,21 @@ def test_objects_inside_a_list_are_reached() -> None:
     assert [annotations(entry) for entry in item["items"]] == [FOUR, FOUR]
     assert result.patches[1].name == "b"
     assert result.patches[1].operations[0]["path"].startswith("/items/1/spec/template/")
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    ["{name: p, labels: {mlmesh.dev/role: inference}}", "{labels: {mlmesh.dev/role: inference}, annotations: null}"],
+)
+def test_a_pod_without_annotations_gets_sizes_and_stamps(metadata: str) -> None:
+    """A Pod is its own template: the map that the sizes need and the stamps need is made once."""
+    (item,) = documents(rendered(f"apiVersion: v1\nkind: Pod\nmetadata: {metadata}\nspec: {{containers: []}}\n"))
+    assert annotations(item, "Pod") == FOUR
+    assert item["metadata"]["annotations"]["mlmesh.dev/rendered-by"]
+
+
+def test_a_template_without_metadata_gets_it() -> None:
+    """Most pod templates of the world have no metadata at all: both maps are made."""
+    text = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: j, labels: {mlmesh.dev/role: training}}\n"
+    (item,) = documents(rendered(text + "spec:\n  template:\n    spec: {containers: []}\n"))
+    assert annotations(item, "Job")["sidecar.istio.io/proxyCPU"] == "100m"

@@ -57,6 +57,14 @@ def stamped(
     stamps = additions(item.pointer, item.data, ("metadata", "annotations"), values)
     if not ours and DERIVED in item.annotations():
         stamps.append({"op": "remove", "path": item.pointer + pointer("metadata", "annotations", DERIVED)})
+    made: set[str] = set()
+    whole: list[Operation] = []
+    for operation in (*operations, *stamps):
+        if operation["op"] == "add" and operation["value"] == {}:
+            if operation["path"] in made:
+                continue  # a map that an operation before has made: made again, it would be empty again
+            made.add(operation["path"])
+        whole.append(operation)
     return Patch(
         document=item.document.index,
         api_version=item.api_version,
@@ -64,6 +72,6 @@ def stamped(
         namespace=item.namespace,
         name=item.name,
         reason=reason,
-        operations=[*operations, *stamps],
+        operations=whole,
         role=role,
     )
