@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 
 from dev.helm import Helm
 from dev.toolchain import ROOT
@@ -13,7 +12,6 @@ from tests.support.streams import rendered
 
 OVERLAYS = ["", *sorted(path.name for path in (ROOT / "values").glob("*.yaml"))]
 HELMS = ["helm3", "helm4"]
-GOLDEN = yaml.safe_load((Path(__file__).parent / "warnings.yaml").read_text())
 
 
 def stream(helm: Helm, folder: Path, overlay: str) -> str:
@@ -31,29 +29,6 @@ def test_a_second_run_gives_the_same_bytes(
     result = rendered(once.decode())
     assert not result.patches
     assert b"".join(result.output) == once
-
-
-@pytest.mark.parametrize("name", HELMS)
-def test_the_default_release_says_what_the_golden_file_explains(
-    helm: Callable[[str], Helm], tmp_path: Path, name: str
-) -> None:
-    """No errors; each warning is listed with its reason, and each listed one occurs."""
-    assert all(entry["why"] for entry in GOLDEN)
-    findings = rendered(stream(helm(name), tmp_path, "")).findings
-    said = sorted((f.code, f.severity, f"{f.kind} {f.namespace}/{f.name}", f.pointer) for f in findings)
-    assert said == sorted((e["code"], e["severity"], e["object"], e["pointer"]) for e in GOLDEN)
-    assert "error" not in {finding.severity for finding in findings}
-
-
-@pytest.mark.parametrize("overlay", OVERLAYS)
-def test_no_overlay_has_errors_and_the_recommended_one_no_warnings(
-    helm: Callable[[str], Helm], tmp_path: Path, overlay: str
-) -> None:
-    """Every overlay passes; `recommended.yaml` has nothing left to warn of."""
-    severities = {finding.severity for finding in rendered(stream(helm("helm3"), tmp_path, overlay)).findings}
-    assert "error" not in severities
-    if overlay == "recommended.yaml":
-        assert "warning" not in severities
 
 
 def test_only_what_the_plan_names_has_changed(helm: Callable[[str], Helm], tmp_path: Path) -> None:
