@@ -1,4 +1,4 @@
-"""The post-renderer on other projects' streams, unmodified: no false error, no change without a reason, no exception."""
+"""The post-renderer on other projects' streams, unmodified: no false error, no change without reason, no exception."""
 
 from pathlib import Path
 

@@ -8,7 +8,7 @@ block only as long as nothing in it needs quoting.
 
 def block_scalar(text: str) -> bytes:
     """The text as one literal block scalar that Helm 4 shows line by line."""
-    lines = [_plain(line.expandtabs(4).rstrip()) for line in text.strip().splitlines()]
+    lines = [_plain(line.expandtabs(4).rstrip()) for line in text.strip().split("\n")]
     return ("|\n" + "\n".join(f"  {line}" if line else "" for line in lines) + "\n").encode()
 
 
