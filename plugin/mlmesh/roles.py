@@ -4,9 +4,9 @@ from mlmesh.graph.pods import PodTemplate
 from mlmesh.graph.release import Release
 from mlmesh.manifests.objects import text_map
 from mlmesh.model.errors import InputError
+from mlmesh.policy.defaults import PROXY_ROLES
 
 LABEL = "mlmesh.dev/role"
-UNTOUCHED = ("gateway", "picker")  # proxies of their own: a sidecar's settings do not concern them
 
 
 def role_of(pod: PodTemplate, release: Release) -> tuple[str, str]:
@@ -47,10 +47,10 @@ def _object_labels(pod: PodTemplate) -> dict[str, object]:
 
 def _known(role: str, pod: PodTemplate, release: Release) -> str:
     roles = release.policy.spec["sidecars"]
-    if role in roles or role in UNTOUCHED:
+    if role in roles or role in PROXY_ROLES:
         return role
     raise InputError(
         f"role {role!r} is not known",
         place=f"{pod.owner.document.place}, label {LABEL}",
-        remedy=f"one of {', '.join([*roles, *UNTOUCHED])}, or a new one with its sizes under `sidecars` of the policy",
+        remedy=f"one of {', '.join([*roles, *PROXY_ROLES])}, or a new one with sizes under `sidecars` of the policy",
     )

@@ -120,6 +120,9 @@ def test_two_policies_are_refused_and_both_named() -> None:
         ({"endpoints": {"types": []}}, "a list where a map is needed"),
         ({"invariants": {"severity": {"MLM201": "fatal"}}}, "'fatal' is not known"),
         ({"invariants": {"severity": {"201": "off"}}}, "spec.invariants.severity.201: unknown key"),
+        ({"invariants": {"severity": {"MLM999": "off"}}}, "there is no rule MLM999"),
+        ({"endpoints": {"types": {"chta": {"timeout": "1s"}}}}, "types.chta: unknown key (did you mean chat?)"),
+        ({"components": {"c": {"role": "infrence"}}}, "component c has role 'infrence', which is not known"),
         ({"owns": "ml"}, "a string where a list is needed"),
         ({"requires": "new"}, "'new' is not a version"),
     ],
@@ -129,7 +132,7 @@ def test_a_wrong_policy_is_refused_with_its_path(spec: dict[str, Any], expected:
     with pytest.raises(InputError) as caught:
         rendered("", policy(**spec))
     assert expected in caught.value.what
-    assert "policy-0.yaml" in caught.value.place
+    assert "policy" in caught.value.place
 
 
 def test_every_mistake_is_told_at_once() -> None:

@@ -2,6 +2,7 @@
 
 from mlmesh.invariants import access, gateways, sidecars, timeouts, traffic
 from mlmesh.invariants.rule import Rule, Violation
+from mlmesh.model.errors import InputError
 from mlmesh.model.findings import Finding
 
 TYPE_CHECKING = False
@@ -21,9 +22,17 @@ def run(release: "Release") -> list[Finding]:
     """The findings of every rule, in the order of documents, pointers and codes.
 
     An annotation ``allow.mlmesh.dev/CODE: reason`` on the object takes a finding away, if it gives a reason; the
-    policy's ``invariants.severity`` replaces a rule's severity, ``off`` silences the rule.
+    policy's ``invariants.severity`` replaces a rule's severity, ``off`` silences the rule. Raises InputError for a code
+    there that no rule has.
     """
     severities = release.policy.spec.get("invariants", {}).get("severity", {})
+    unknown = sorted(severities.keys() - {rule.code for rule in RULES})
+    if unknown:
+        raise InputError(
+            f"there is no rule {', '.join(unknown)}",
+            place="policy, spec.invariants.severity",
+            remedy=f"the rules are {', '.join(rule.code for rule in RULES)}",
+        )
     findings = [
         _finding(rule, violation, severities.get(rule.code) or violation.severity or rule.severity, release)
         for rule in RULES

@@ -39,3 +39,6 @@ DEFAULTS: "dict[str, dict[str, Any]]" = {
         }
     },
 }
+
+# Roles of proxies of their own, which no sidecar's settings concern.
+PROXY_ROLES = ("gateway", "picker")

@@ -6,10 +6,11 @@ Istio has no zero timeout.
 """
 
 from mlmesh.model.units import duration_ms, milli
+from mlmesh.policy.defaults import DEFAULTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     Schema = dict[str, Any]
@@ -25,6 +26,10 @@ def _map(doc: str, properties: "Schema") -> "Schema":
 
 def _each(doc: str, of: "Schema") -> "Schema":
     return {"description": doc, "type": "object", "additionalProperties": of}
+
+
+def _keyed(doc: str, keys: "Schema", of: "Schema") -> "Schema":
+    return {"description": doc, "type": "object", "propertyNames": keys, "additionalProperties": of}
 
 
 def _list(doc: str) -> "Schema":
@@ -85,8 +90,9 @@ SPEC = _map(
         "endpoints": _map(
             "Timeouts and retries of LLM routes.",
             {
-                "types": _each(
+                "types": _keyed(
                     "The block that a route of this endpoint type gets.",
+                    {"enum": list(DEFAULTS["endpoints"]["types"])},
                     _map(
                         "A type's block.",
                         {
@@ -110,12 +116,11 @@ SPEC = _map(
         "invariants": _map(
             "The rules that every release must keep.",
             {
-                "severity": {
-                    "description": "A rule's severity in place of its own.",
-                    "type": "object",
-                    "propertyNames": {"pattern": "^MLM[0-9]{3}$"},
-                    "additionalProperties": {"type": "string", "enum": SEVERITIES},
-                }
+                "severity": _keyed(
+                    "A rule's severity in place of its own.",
+                    {"pattern": "^MLM[0-9]{3}$"},
+                    {"type": "string", "enum": SEVERITIES},
+                )
             },
         ),
         "external": _map(
@@ -180,20 +185,26 @@ def problems(value: object, schema: "Schema" = SPEC, path: str = "spec") -> "Ite
 def _map_problems(value: "dict[str, Any]", schema: "Schema", path: str) -> "Iterator[tuple[str, str, str]]":
     known = schema.get("properties", {})
     others = schema["additionalProperties"]
+    names = schema.get("propertyNames", {})
     for key, item in value.items():
         below = f"{path}.{key}"
         if key in known:
             yield from problems(item, known[key], below)
         elif not others:
-            from difflib import get_close_matches
-
-            near = get_close_matches(key, known, 1)
-            hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
-            yield below, "unknown key", hint
-        elif "propertyNames" in schema and not _matches(schema["propertyNames"]["pattern"], key):
+            yield below, "unknown key", _nearest(key, known)
+        elif key not in names.get("enum", (key,)):
+            yield below, "unknown key", _nearest(key, names["enum"])
+        elif not _matches(names.get("pattern", ""), key):
             yield below, "unknown key", "a rule's code is needed, such as MLM201"
         else:
             yield from problems(item, others, below)
+
+
+def _nearest(key: str, known: "Iterable[str]") -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(key, known, 1)
+    return f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
 
 
 def _text_problems(value: str, schema: "Schema", path: str) -> "Iterator[tuple[str, str, str]]":

@@ -7,7 +7,7 @@ from mlmesh.manifests import stream as manifests
 from mlmesh.manifests.objects import KubeObject, objects
 from mlmesh.model.errors import InputError
 from mlmesh.policy import fields
-from mlmesh.policy.defaults import DEFAULTS
+from mlmesh.policy.defaults import DEFAULTS, PROXY_ROLES
 from mlmesh.policy.layers import merge
 
 TYPE_CHECKING = False
@@ -83,7 +83,16 @@ def load(
     layers = [_read(item, item.document.place) for item in (*earlier, *own)]
     layers += [_read_file(name, content) for name, content in files]
     carrier = own[0] if own else earlier[0] if earlier else None
-    return Policy(merge(layers), carrier, namespace)
+    policy = Policy(merge(layers), carrier, namespace)
+    roles = (*policy.spec["sidecars"], *PROXY_ROLES)
+    for name, component in policy.spec.get("components", {}).items():
+        if component.get("role", roles[0]) not in roles:
+            raise InputError(
+                f"component {name} has role {component['role']!r}, which is not known",
+                place=f"policy, spec.components.{name}.role",
+                remedy=f"one of {', '.join(roles)}, or a new one with its sizes under `sidecars`",
+            )
+    return policy
 
 
 def _label(item: KubeObject) -> object:

@@ -12,7 +12,8 @@ from mlmesh.model.errors import InputError
 from mlmesh.model.patches import Patch, pointer
 from mlmesh.model.pods import PodRole
 from mlmesh.model.units import milli
-from mlmesh.roles import UNTOUCHED, role_of
+from mlmesh.policy.defaults import PROXY_ROLES
+from mlmesh.roles import role_of
 
 PREFIX = "sidecar.istio.io/"
 PAIRS = (("proxyCPU", "proxyCPULimit"), ("proxyMemory", "proxyMemoryLimit"))
@@ -26,7 +27,7 @@ def size(release: Release) -> tuple[list[PodRole], list[Patch]]:
     for pod in release.pods():
         owner = pod.owner
         role, reason = role_of(pod, release)
-        if role and role not in UNTOUCHED:
+        if role and role not in PROXY_ROLES:
             off = _without_sidecar(pod)
             patch = None if off else _patch(pod, role, reason, release)
             if off:
