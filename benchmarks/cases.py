@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from benchmarks.contenders import US, Bench
 from benchmarks.measure import SECONDS_FOR_ONE, Command, Sample, interleaved
-from benchmarks.streams import MEGABYTE, STREAMS, stream
+from benchmarks.streams import MEGABYTE, STREAMS, write_stream
 from dev.progress import say
 from dev.toolchain import ROOT
 
@@ -38,7 +38,7 @@ class Case(NamedTuple):
     @property
     def rounds(self) -> int:
         """How many runs are wanted: small ones are cheap, and noisy."""
-        return 11 if self.size < 3 * MEGABYTE else 5
+        return 9 if self.size < 3 * MEGABYTE else 3
 
 
 class Result(NamedTuple):
@@ -63,9 +63,13 @@ def all_cases(bench: Bench, *, quick: bool) -> Iterator[Case]:
             sizes.insert(0, TYPICAL_SIZE)
         elif name == "CRDs" and not quick:
             sizes.insert(1, 2 * MEGABYTE)
+        reference = bench.scratch / f"{name} for reference.yaml"
+        write_stream(reference, name, MEGABYTE)
         for size in sizes:
-            reference = stream(name, MEGABYTE) if size > MEGABYTE else None
-            yield Case(name, stream(name, size), reference=reference)
+            path = bench.scratch / f"{name}-{size}.yaml"
+            write_stream(path, name, size)
+            yield Case(name, path, reference=reference if size > MEGABYTE else None)
+            path.unlink()
     if not quick:
         yield from _corpus_cases(bench.scratch)
 
@@ -105,7 +109,6 @@ def measured(bench: Bench, cases: Iterable[Case], rounds: int = 0) -> Iterator[R
         samples = interleaved(possible, rounds or case.rounds) | refused
         for name, sample in samples.items():
             last[case.name, name] = (case.size, sample)
-        bench.forget()
         yield Result(case.name, case.size, case.reference.stat().st_size if case.reference else 0, samples)
 
 

@@ -59,7 +59,10 @@ class Bench:
         self._helms = {name: Helm(name, scratch / name) for name in HELM_NAMES}
 
     def commands(self, stream: Path, *, chart: tuple[str, ...] = ()) -> list[Command]:
-        """What is run on a stream; `chart` is how Helm makes it where a chart does, else it is wrapped as one."""
+        """What is run on a stream; `chart` is how Helm makes it where a chart does, else it is wrapped as one.
+
+        They serve until the next stream's are asked for.
+        """
         python = str(self.bin / "python")
         return [
             self.ours(stream),
@@ -82,7 +85,7 @@ class Bench:
 
     def ours(self, stream: Path, name: str = US) -> Command:
         """The post-renderer on a stream."""
-        return Command(name, [str(self.bin / "mlmesh-post")], self.environment, stream, accepted=(0, _JUDGED))
+        return Command(name, [str(self.bin / "mlmesh-post")], self.environment, stream, accepted=(0, _JUDGED), least=3)
 
     def render(self, *chart: str) -> str:
         """What the oldest of the Helms renders of a chart."""
@@ -103,7 +106,7 @@ class Bench:
             shutil.copyfile(stream, folder / "stream.yaml")  # a link out of the folder is refused
             (folder / "kustomization.yaml").write_text(_PATCH.replace("NAME", _first_deployment(stream)))
 
-        return self._folder("kustomization", stream, fill)
+        return self._folder("kustomization", fill)
 
     def _chart(self, stream: Path) -> Path:
         """The stream as a chart."""
@@ -116,19 +119,14 @@ class Bench:
             with stream.open("rb") as lines:
                 _cut(lines, lambda number: folder / "parts" / f"{number:04d}.yaml")
 
-        return self._folder("chart", stream, fill)
+        return self._folder("chart", fill)
 
-    def _folder(self, what: str, stream: Path, fill: Callable[[Path], None]) -> Path:
-        folder = self.scratch / what / stream.stem
-        if not folder.exists():
-            folder.mkdir(parents=True)
-            fill(folder)
+    def _folder(self, what: str, fill: Callable[[Path], None]) -> Path:
+        folder = self.scratch / what
+        shutil.rmtree(folder, ignore_errors=True)  # the last stream's
+        folder.mkdir()
+        fill(folder)
         return folder
-
-    def forget(self) -> None:
-        """Delete the folders of the last stream."""
-        for what in ("kustomization", "chart"):
-            shutil.rmtree(self.scratch / what, ignore_errors=True)
 
 
 def _cut(lines: Iterator[bytes], place: Callable[[int], Path]) -> None:

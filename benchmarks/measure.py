@@ -10,18 +10,22 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-SECONDS_FOR_ONE = 120  # of wall time: what takes longer is stopped, and not tried on anything larger
-ENOUGH_SECONDS = 20  # of CPU time, over all runs of one command on one input
+SECONDS_FOR_ONE = 60  # of wall time: what takes longer is stopped, and not tried on anything larger
+ENOUGH_SECONDS = 10  # of CPU time, over all runs of one command on one input
 
 
 class Command(NamedTuple):
-    """A command line with its environment; `stdin` is a file or None, `accepted` the exit codes of a finished run."""
+    """A command line with its environment; `stdin` is a file or None, `accepted` the exit codes of a finished run.
+
+    It is run at least `least` times, however long it takes.
+    """
 
     name: str
     words: Sequence[str]
     environment: Mapping[str, str]
     stdin: Path | None = None
     accepted: tuple[int, ...] = (0,)
+    least: int = 1
 
 
 class Run(NamedTuple):
@@ -99,15 +103,15 @@ def run(command: Command, seconds: float = SECONDS_FOR_ONE) -> Run:
 def interleaved(commands: Sequence[Command], rounds: int) -> dict[str, Sample]:
     """Run the commands one after the other, again and again (A B A B), after one round that does not count.
 
-    A command ends with `rounds` runs, or when its runs have taken ENOUGH_SECONDS; one is always counted. Where the
-    first run takes so long, it is counted at once: what a warm-up warms is nothing beside it.
+    A command ends with `rounds` runs, or when those that it must have are done and its runs have taken ENOUGH_SECONDS.
+    Where the first run takes half of that, it counts: what a warm-up warms is nothing beside it.
     """
     samples = {command.name: Sample() for command in commands}
     for number in range(rounds + 1):
         for command in commands:
             sample = samples[command.name]
             spent = sum(each.cpu for each in sample.runs)
-            if sample.failure or spent > ENOUGH_SECONDS:
+            if sample.failure or (spent > ENOUGH_SECONDS and len(sample.runs) >= command.least):
                 continue
             try:
                 done = run(command)

@@ -4,12 +4,10 @@ A stream's mix gives each document's share of the bytes; the next document is al
 share, so that one megabyte of a stream holds what every other megabyte holds.
 """
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from benchmarks import bulk, words, workloads
-from dev.cache import cache_dir, locked
+from benchmarks import bulk, workloads
 
 Maker = Callable[[int], str]
 
@@ -81,25 +79,12 @@ def documents(name: str, size: int) -> Iterator[str]:
         yield text
 
 
-def stream(name: str, size: int) -> Path:
-    """The file of a stream of at least `size` bytes, kept in the cache directory. The text is ASCII.
+def write_stream(path: Path, name: str, size: int) -> None:
+    """Write a stream of at least `size` bytes, each document behind a separator. The text is ASCII.
 
     It never is in memory as a whole: a process that is started inherits the peak of the one that starts it.
     """
-    path = cache_dir() / "bench" / "streams" / f"{name.replace(' ', '-')}-{size}-{_digest()}.yaml"
-    with locked(cache_dir() / "locks" / "bench-streams", "streams for the benchmark"):
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = path.with_suffix(".unfinished")
-            with unfinished.open("w", encoding="ascii") as file:
-                for text in documents(name, size):
-                    file.write("---\n")
-                    file.write(text)
-            unfinished.rename(path)
-    return path
-
-
-def _digest() -> str:
-    """Another one for every change of what the streams are made of."""
-    sources = [Path(__file__), *(Path(str(module.__file__)) for module in (bulk, words, workloads))]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
+    with path.open("w", encoding="ascii") as file:
+        for text in documents(name, size):
+            file.write("---\n")
+            file.write(text)
