@@ -45,7 +45,7 @@ def _map(sheet: "Sheet", tree: "Tree", branch: Branch) -> None:
     for own, change in sorted(places, key=lambda place: place[0]):
         _value(sheet, tree, node.value[own], change)
     if any(sheet.is_explicit(node.value[index][0]) for index in gone) or (new and sheet.is_explicit(first)):
-        raise NotEditableError("a key written with `?`", remedy="write it as `key: value`")
+        raise NotEditableError("a key written with `?`", remedy="write it as `key: value`", node=node)
     end = _cut(sheet, [(key_node.start_mark.index, value_node) for key_node, value_node in node.value], gone)
     if not new:
         return
@@ -166,11 +166,11 @@ def _dashes(sheet: "Sheet", node: "Any") -> list[int]:
     text = sheet.text
     at: int = node.start_mark.index
     if text[at : at + 1] != "-":  # an anchor or a tag: the items begin below its line
-        at = _next_dash(sheet, sheet.line_end(at))
-    return [at, *(_next_dash(sheet, sheet.after(before)) for before in node.value[:-1])]
+        at = _next_dash(sheet, node, sheet.line_end(at))
+    return [at, *(_next_dash(sheet, node, sheet.after(before)) for before in node.value[:-1])]
 
 
-def _next_dash(sheet: "Sheet", at: int) -> int:
+def _next_dash(sheet: "Sheet", node: "Any", at: int) -> int:
     """The dash that the first line from ``at`` on begins with, blank lines and comments aside."""
     text = sheet.text
     while at < len(text):
@@ -182,7 +182,9 @@ def _next_dash(sheet: "Sheet", at: int) -> int:
         if content.strip() and not content.startswith("#"):
             break
         at = end
-    raise NotEditableError("a list whose items cannot be told apart", remedy="write each item on lines of its own")
+    raise NotEditableError(
+        "a list whose items cannot be told apart", remedy="write each item on lines of its own", node=node
+    )
 
 
 def _cut(sheet: "Sheet", entries: "list[tuple[int, Any]]", gone: "set[int]") -> "int | None":

@@ -3,6 +3,7 @@
 from mlmesh.manifests import blocks, flow
 from mlmesh.manifests.geometry import Sheet, is_block, leaf_end
 from mlmesh.manifests.limits import allowed_nodes
+from mlmesh.manifests.nodes import Uncollected
 from mlmesh.manifests.overlay import NotEditableError, overlay, settled
 from mlmesh.manifests.patching import patched
 from mlmesh.manifests.quoting import dump
@@ -27,6 +28,11 @@ def edit(document: "Document", operations: "Sequence[Operation]") -> "tuple[byte
     patched data: DefectError where it does not, or where a path leads nowhere. InputError, with place and remedy, where
     the text does not allow a change without changing another place, too (shared anchors, keys written with `?`).
     """
+    with Uncollected():
+        return _edit(document, operations)
+
+
+def _edit(document: "Document", operations: "Sequence[Operation]") -> "tuple[bytes, Any]":
     data = document.data
     tree = document.tree
     bom = b"\xef\xbb\xbf" if tree.source.startswith(b"\xef\xbb\xbf") else b""
@@ -49,30 +55,26 @@ def edit(document: "Document", operations: "Sequence[Operation]") -> "tuple[byte
         else:
             flow.write(sheet, tree, root)
     except NotEditableError as error:
-        raise InputError(f"cannot change the text: {error.what}", place=document.place, remedy=error.remedy) from None
+        line = document.line_of(error.pointer) if error.node is None else document.line + error.node.start_mark.line
+        raise InputError(
+            f"cannot change the text: {error.what}", place=document.at(line), remedy=error.remedy
+        ) from None
     text = bom + sheet.result().encode()
-    new = _read_again(document, text)
+    try:
+        new = document.reading(text, Values(Budget(2 * allowed_nodes(len(text)))))[0]
+    except InputError as error:
+        raise _blame(document, sheet.text, f"a changed text cannot be read: {error.what}") from error
     if new != patched(data, operations):
-        _blame(document, sheet.text)
+        raise _blame(document, sheet.text, "a changed text does not read as the patch says")
     return text, new
 
 
-def _read_again(document: "Document", text: bytes) -> "dict[str, Any]":
-    """Go's reading of the new text. Raises DefectError where it cannot be read."""
-    try:
-        return document.reading(text, Values(Budget(allowed_nodes(len(text)))))[0]
-    except InputError as error:
-        raise DefectError(f"a changed text cannot be read: {error.what}", place=error.place) from error
-
-
-def _blame(document: "Document", text: str) -> None:
-    """The error for a text that reads otherwise than the patched data."""
+def _blame(document: "Document", text: str, what: str) -> InputError | DefectError:
+    """The error for a text that does not read as the patched data: ours, but where its line breaks misled us."""
     if any(sign in text.replace("\r\n", "\n") for sign in "\r\x85\u2028\u2029"):
-        raise InputError(
+        return InputError(
             "cannot change the text: it has line breaks other than LF and CR LF",
             place=document.place,
             remedy="save it with LF line ends, and escape others in double quotes",
         )
-    raise DefectError(
-        "a changed text does not read as the patch says", place=document.place, remedy="please report this manifest"
-    )
+    return DefectError(what, place=document.place, remedy="please report this manifest")

@@ -26,10 +26,11 @@ class Expanded(Values):
     visit with every alias expanded, and what of that is owed to aliases.
     """
 
-    __slots__ = ("aliased", "deepest", "nodes", "seen", "special")
+    __slots__ = ("aliased", "deepest", "nodes", "seen", "special", "text")
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, text: bytes) -> None:
         super().__init__(budget)
+        self.text: bytes | str = text
         self.nodes = 1
         self.aliased = 0
         self.deepest = 0
@@ -80,12 +81,22 @@ class Expanded(Values):
         """The value of a scalar, by its tag where it has one."""
         try:
             if node.tag is None:
-                return node.value if node.style else self.plain[node.value]
+                value = node.value if node.style else self.plain[node.value]
+                return value if type(value) is str or not self.is_told(node) else node.value
             self.special = True
-            return self.plain[node.value] if node.tag == "!" else _tagged(node.tag, node.value)
+            return _tagged(node.tag, node.value)
         except RefusedError as refused:
             refused.mark = refused.mark or node.start_mark
             raise
+
+    def is_told(self, node: "Any") -> bool:
+        """Whether a plain scalar is a string because of the tag `!`, which libyaml does not pass on."""
+        start = node.start_mark.index
+        if node.end_mark.index - start == len(node.value):
+            return False
+        if isinstance(self.text, bytes):
+            self.text = self.text.decode("utf-8-sig")
+        return re.compile(r"(?:&\S+\s+)?!").match(self.text, start) is not None
 
     def sequence(self, node: "Any", depth: int) -> "list[Any]":
         """The value of a list."""
@@ -147,11 +158,12 @@ class Expanded(Values):
             raise no_name(node)
         try:
             if target.tag is None:
-                return target.value if target.style else self.keys[target.value]
+                key = target.value if target.style else self.keys[target.value]
+                return key if type(key) is str or not self.is_told(target) else str(target.value)
             self.special = True
             if target.tag == _MERGE_TAG and target.value == "<<":
                 return MERGE
-            value = self.plain[target.value] if target.tag == "!" else _tagged(target.tag, target.value)
+            value = _tagged(target.tag, target.value)
             return key_of(float(value) if target.tag == _TAG + "float" else value)
         except RefusedError as refused:
             refused.mark = refused.mark or node.start_mark

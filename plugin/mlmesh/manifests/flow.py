@@ -48,7 +48,7 @@ def _map(sheet: "Sheet", tree: "Tree", branch: Branch) -> None:
     node = branch.node
     entries = tree.entries(node)
     if node.value and node.value[0][0].start_mark.index == node.start_mark.index:
-        raise NotEditableError("a map without braces inside a list", remedy="put braces around it")
+        raise NotEditableError("a map without braces inside a list", remedy="put braces around it", node=node)
     gone: set[int] = set()
     new = []
     for key, change in branch.changes.items():
@@ -65,7 +65,7 @@ def _map(sheet: "Sheet", tree: "Tree", branch: Branch) -> None:
         for key_node, value_node in node.value
     ]
     if any(sheet.is_explicit(node.value[index][0]) for index in gone):
-        raise NotEditableError("a key written with `?`", remedy="write it as `key: value`")
+        raise NotEditableError("a key written with `?`", remedy="write it as `key: value`", node=node)
     _cut(sheet, spans, gone)
     texts = [f"{quoted_key(key)}: {dump(change.value)}" for key, change in new if isinstance(change, Fresh)]
     if not texts:
@@ -75,7 +75,7 @@ def _map(sheet: "Sheet", tree: "Tree", branch: Branch) -> None:
         return
     first = spans[0][0]
     if sheet.is_explicit(node.value[0][0]):
-        raise NotEditableError("a key written with `?`", remedy="write it as `key: value`")
+        raise NotEditableError("a key written with `?`", remedy="write it as `key: value`", node=node)
     line = sheet.line_start(first)
     gap = sheet.eol + sheet.text[line:first] if sheet.leads(first) and line > node.start_mark.index else " "
     sheet.splice(first, first, "".join(f"{text},{gap}" for text in texts))

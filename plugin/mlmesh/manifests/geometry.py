@@ -88,7 +88,9 @@ class Sheet:
         while self.text[at : at + 1] in (" ", "\t"):
             at += 1
         if self.text[at : at + 1] != ":" or self.is_explicit(key_node):
-            raise NotEditableError("a key written with `?`, or without a colon", remedy="write it as `key: value`")
+            raise NotEditableError(
+                "a key written with `?`, or without a colon", remedy="write it as `key: value`", node=key_node
+            )
         return at + 1
 
     def is_explicit(self, key_node: "Any") -> bool:

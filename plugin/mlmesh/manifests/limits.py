@@ -7,13 +7,13 @@ MAX_NODES = 100_000
 """Keys, values, maps and lists that a stream may hold in its parsed documents, or the next limit if that is more."""
 
 BYTES_PER_NODE = 6
-"""A large stream may hold one node for so many bytes: minified JSON has one for 6.5, manifests for 15 and more."""
+"""A large stream may hold one node for so many bytes: minified JSON has one for 6.5, manifests for 10 and more."""
 
 SPECIAL_COST = 2
 """What a node counts for in a document that may hold aliases or tags: reading it takes twice as long."""
 
 MAX_MARKED_NODES = 30_000
-"""Events of a document that has aliases or tags and is to be edited: telling them apart costs three times as much."""
+"""Keys, values and ends of a document to be edited that has aliases or tags: telling those is three times as dear."""
 
 FREE_ALIASES = 100
 FREE_NODES = 1_000

@@ -8,7 +8,7 @@ import yaml
 from yaml._yaml import CParser, get_version
 from yaml.nodes import MappingNode, ScalarNode, SequenceNode
 
-from mlmesh.manifests.limits import MAX_DEPTH, MAX_MARKED_NODES, MAX_NODES, allowed_nodes
+from mlmesh.manifests.limits import MAX_DEPTH, MAX_MARKED_NODES
 from mlmesh.manifests.scalars import RefusedError
 
 TYPE_CHECKING = False
@@ -20,7 +20,6 @@ _HARMLESS = 10_000  # bytes that cannot nest deep enough for that
 
 _START = rb"(?:^|[\s\[{,:?-])"
 _SPECIAL = _START + rb"(?:\*[0-9A-Za-z_-]|!)"  # what may be an alias or a tag
-_UNTOLD = _START + rb"!\s+[\"'|>]"  # `! "5"` is the number 5, and only events tell it from "5"
 
 _ADVICE = (
     ("mapping values are not allowed", "quote the value, or put what follows it on a line of its own"),
@@ -75,22 +74,19 @@ class Uncollected:
             gc.enable()
 
 
-def compose(text: bytes) -> "tuple[Any, bool]":
+def compose(text: bytes, nodes: int) -> "tuple[Any, bool]":
     """The document's root node, or None where it is empty; and whether it may hold aliases or tags.
 
     In the tree an alias is the very node that it names, and a scalar is plain where its ``style`` is ``''``; `marked`
-    gives a tree that tells more. Raises RefusedError.
+    gives a tree that tells more. Raises RefusedError, also for a text of many more than ``nodes`` keys and values.
     """
     if text[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise RefusedError("the text is UTF-16", "save it as UTF-8")
     special = (b"*" in text or b"!" in text) and re.search(_SPECIAL, text) is not None
     try:
-        if len(text) > MAX_NODES:
-            _check_nodes(text, allowed_nodes(len(text)))
+        _check_events(text, nodes * 3 // 2)
         if not _RECURSION_IS_BOUNDED and len(text) > _HARMLESS:
             _check_depth(text)
-        if special and re.search(_UNTOLD, text):
-            return marked(text), True
         return _Parser(text).get_single_node(), special
     except yaml.YAMLError as error:
         if special and "duplicate anchor" in str(error):  # PyYAML's own rule, not YAML's and not Go's
@@ -101,11 +97,12 @@ def compose(text: bytes) -> "tuple[Any, bool]":
 def marked(text: bytes) -> "Any":
     """The root node of a tree that tells aliases from what they name, three times as dear.
 
-    Aliases are Alias nodes; every other node has its ``anchor`` and whether it is ``aliased``. A quoted scalar that its
-    tag `!` makes a plain one has that tag. Raises RefusedError.
+    Aliases are Alias nodes; every other node has its ``anchor`` and whether it is ``aliased``.
+
+    Raises RefusedError.
     """
     try:
-        _check_nodes(text, MAX_MARKED_NODES)
+        _check_events(text, MAX_MARKED_NODES)
         return _compose_events(_Parser(text))
     except yaml.YAMLError as error:
         raise _refused(error) from error
@@ -124,7 +121,8 @@ def _refused(error: "yaml.YAMLError") -> RefusedError:
     return RefusedError(f"not valid YAML: {what}", remedy, mark)
 
 
-def _check_nodes(text: bytes, limit: int) -> None:
+def _check_events(text: bytes, limit: int) -> None:
+    """Refuses a text of too many events, at libyaml's own speed; a map or list has two."""
     if len(text) > limit and _Parser(text).raw_parse() > limit:
         raise RefusedError("too many keys and values for so short a text", "split the document")
 
@@ -190,8 +188,7 @@ def _node(event: "Any", anchors: "dict[str, Any]") -> "Any":
         return Alias(event.anchor, target, event.start_mark, event.end_mark)
     node: Any
     if kind is yaml.ScalarEvent:
-        tag = "!" if event.implicit[0] and event.style and event.tag is None else event.tag
-        node = ScalarNode(tag, event.value, event.start_mark, event.end_mark, event.style)
+        node = ScalarNode(event.tag, event.value, event.start_mark, event.end_mark, event.style)
     elif kind is yaml.MappingStartEvent:
         node = MappingNode(event.tag, [], event.start_mark, event.end_mark, event.flow_style)
     else:

@@ -50,7 +50,15 @@ class Branch:
 
 
 class NotEditableError(InputError):
-    """A place that cannot be changed in the text without changing another one, too."""
+    """A place that cannot be changed in the text without changing another one, too.
+
+    ``pointer`` is the change's, or "" where ``node`` is what stands in its way.
+    """
+
+    def __init__(self, what: str, *, remedy: str, node: "Any" = None) -> None:
+        super().__init__(what, remedy=remedy)
+        self.node = node
+        self.pointer = ""
 
 
 def overlay(tree: "Tree", data: "Any", operations: "Sequence[Operation]") -> Branch:
@@ -60,7 +68,11 @@ def overlay(tree: "Tree", data: "Any", operations: "Sequence[Operation]") -> Bra
     """
     root = _branch(tree.root, data, -1)
     for operation in operations:
-        _apply(tree, root, operation)
+        try:
+            _apply(tree, root, operation)
+        except NotEditableError as error:
+            error.pointer = operation["path"]
+            raise
     return root
 
 

@@ -64,7 +64,7 @@ def _piece(data: bytes, start: int, end: int, head: "re.Pattern[bytes]", out: li
     if start >= end:
         return
     body = start
-    if not 65 <= data[start] <= 122:  # no letter: comments, blanks, a byte order mark or a sign
+    if not 65 <= data[start] <= 122 or end - start < 16:  # no letter: comments, blanks, a byte order mark or a sign
         body += len(_BOM) if data.startswith(_BOM, start) else 0
         matched = head.match(data, body, end)
         body = matched.end() if matched else body

@@ -153,8 +153,8 @@ class Document:
         if data.find(b"\nkind:", at, end) >= 0:
             return None
         stop = data.find(b"\n", at, end)
-        word = data[at + 5 : end if stop < 0 else stop].strip()
-        if not (word.isalpha() and word.isascii()):
+        word = data[at + 5 : end if stop < 0 else stop].partition(b" #")[0].strip()
+        if not (word.isalnum() and word.isascii()):
             return None
         kind = word.decode()
         return kind if isinstance(self.stream.values.plain[kind], str) else None
@@ -173,9 +173,9 @@ class Document:
         """Go's reading of a text in this document's place, and whether it has aliases or tags. Raises InputError."""
         try:
             with Uncollected():
-                root, special = compose(text)
+                root, special = compose(text, values.budget.left)
                 if special:
-                    values = Expanded(values.budget)
+                    values = Expanded(values.budget, text)
                 value = None if root is None else values.read(root)
         except RefusedError as refused:
             raise self._error(refused) from None
@@ -255,7 +255,7 @@ class Document:
             if data.startswith(b"metadata:", self.body)
             else data.find(b"\nmetadata:", self.body, self.end) + 1
         )
-        if at <= 0:
+        if at < self.body or not data.startswith(b"metadata:", at):
             return ""
         stop = re.compile(rb"(?m)^[A-Za-z]").search(data, at + 1, self.end)
         field = re.compile(rb"(?m)^ {1,4}" + key + rb":[ \t]+[\"']?([A-Za-z0-9.-]+)[\"']?[ \t]*(?:#.*)?\r?$")

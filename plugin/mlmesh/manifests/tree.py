@@ -3,7 +3,6 @@
 from yaml.nodes import MappingNode, SequenceNode
 
 from mlmesh.manifests.expand import Expanded
-from mlmesh.manifests.limits import allowed_nodes
 from mlmesh.manifests.nodes import Alias, Uncollected, compose, marked
 from mlmesh.manifests.scalars import MERGE, RefusedError
 from mlmesh.manifests.values import Budget, Values
@@ -53,8 +52,8 @@ class Tree:
         with Uncollected():
             self._compose(source)
         self._text: str | None = None
-        budget = Budget(allowed_nodes(len(source)))
-        self._values = Expanded(budget) if self.special else Values(budget)
+        budget = Budget(0)  # only keys are read
+        self._values = Expanded(budget, source) if self.special else Values(budget)
         self._entries: dict[int, Entries] = {}
 
     def _compose(self, source: bytes) -> None:
@@ -65,7 +64,7 @@ class Tree:
                 self.telling = False
             else:
                 return
-        self.root = compose(source)[0]
+        self.root = compose(source, len(source))[0]
 
     @property
     def text(self) -> str:
