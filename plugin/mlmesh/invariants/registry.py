@@ -33,8 +33,9 @@ def run(release: "Release") -> list[Finding]:
             place="policy, spec.invariants.severity",
             remedy=f"the rules are {', '.join(rule.code for rule in RULES)}",
         )
+    sources: dict[int, str] = {}  # a document's text is searched once, however many findings it has
     findings = [
-        _finding(rule, violation, severities.get(rule.code) or violation.severity or rule.severity, release)
+        _finding(rule, violation, severities.get(rule.code) or violation.severity or rule.severity, release, sources)
         for rule in RULES
         if severities.get(rule.code) != "off"
         for violation in rule.check(release)
@@ -44,10 +45,13 @@ def run(release: "Release") -> list[Finding]:
     return findings
 
 
-def _finding(rule: Rule, violation: Violation, severity: str, release: "Release") -> Finding:
+def _finding(rule: Rule, violation: Violation, severity: str, release: "Release", sources: dict[int, str]) -> Finding:
     from binascii import crc32
 
     item = violation.item
+    document = item.document
+    if document.index not in sources:
+        sources[document.index] = document.source
     pointer = item.pointer + violation.pointer
     namespace = release.namespace(item)
     identity = f"{rule.code}\n{item.kind}\n{namespace}\n{item.name}\n{violation.pointer}\n{violation.evidence}"
@@ -62,9 +66,9 @@ def _finding(rule: Rule, violation: Violation, severity: str, release: "Release"
         kind=item.kind,
         namespace=namespace,
         name=item.name,
-        document=item.document.index,
-        line=item.document.line_of(pointer),
+        document=document.index,
+        line=document.line_of(pointer),
         pointer=pointer,
-        source=item.document.source,
+        source=sources[document.index],
         fingerprint=f"{rule.code}-{crc32(identity.encode()):08x}",
     )

@@ -69,9 +69,15 @@ def _guarded(release: "Release") -> "dict[str, set[str]]":
 
 def dead_traffic_policy(release: "Release") -> "Iterator[Violation]":
     """DestinationRules for a host whose VirtualServices send all of its traffic elsewhere."""
-    services = release.of(ISTIO, "VirtualService")
-    sends = [(item, _destinations(item, release)) for item in services]
-    reached = {host for _, targets in sends for host in targets}
+    claims: dict[str, list[tuple[KubeObject, dict[str, set[str]]]]] = {}
+    reached: set[str] = set()
+    for item in release.of(ISTIO, "VirtualService"):
+        targets = _destinations(item, release)
+        reached.update(targets)
+        names = _spec(item).get("hosts")
+        if targets and _in_mesh(item) and isinstance(names, list):
+            for name in names:
+                claims.setdefault(release.host(str(name), release.namespace(item)), []).append((item, targets))
     for kind in ("HTTPRoute", "GRPCRoute"):
         for item in release.of("gateway.networking.k8s.io", kind):
             reached |= _backends(item, release)
@@ -82,33 +88,41 @@ def dead_traffic_policy(release: "Release") -> "Iterator[Violation]":
         host = release.host(str(spec.get("host")), namespace)
         if not spec.get("trafficPolicy") or host in reached or "*" in host:
             continue
-        for item, targets in sends:
-            names = _spec(item).get("hosts")
-            claimed = [release.host(str(name), release.namespace(item)) for name in names or ()]
-            if host not in claimed or not _in_mesh(item) or not targets:
-                continue
+        owned = release.owns(namespace) or ".".join(host.split(".")[:2]) in owned_hosts
+        for item, targets in claims.get(host, ()):
             bare = [
                 target
                 for target, subsets in targets.items()
                 if not all(subset in guarded.get(target, ()) or "" in guarded.get(target, ()) for subset in subsets)
             ]
-            owned = release.owns(namespace) or ".".join(host.split(".")[:2]) in owned_hosts
-            yield Violation(
-                rule,
-                "/spec/host",
-                f"Envoy applies a traffic policy to the host that a route sends to, and {item.title} sends all traffic "
-                f"for {host} to {', '.join(targets)}: "
-                + (
-                    f"callers get no connection limit and no outlier detection for {', '.join(bare)} from this rule"
-                    if bare
-                    else "callers use the rules of those hosts, which each have a traffic policy of their own"
-                ),
-                f"give {' and '.join(bare)} a DestinationRule with this trafficPolicy"
-                if bare
-                else "nothing to do, if those rules say what this one says",
-                severity=INFO if not bare else ERROR if owned else WARNING,
-                evidence=item.title,
-            )
+            yield _dead(rule, host, item, bare, targets=list(targets), owned=owned)
+
+
+def _dead(
+    rule: "KubeObject", host: str, item: "KubeObject", bare: list[str], *, targets: list[str], owned: bool
+) -> Violation:
+    """The violation where a VirtualService sends a host's traffic to targets, of which ``bare`` have no policy."""
+    message = (
+        f"Envoy applies a traffic policy to the host that a route sends to, and {item.title} sends all traffic for "
+        f"{host} to {', '.join(targets)}: "
+    )
+    if bare:
+        return Violation(
+            rule,
+            "/spec/host",
+            f"{message}callers get no connection limit and no outlier detection for {', '.join(bare)} from this rule",
+            f"give {' and '.join(bare)} a DestinationRule with this trafficPolicy",
+            severity=ERROR if owned else WARNING,
+            evidence=item.title,
+        )
+    return Violation(
+        rule,
+        "/spec/host",
+        f"{message}callers use the rules of those hosts, which each have a traffic policy of their own",
+        "nothing to do, if those rules say what this one says",
+        severity=INFO,
+        evidence=item.title,
+    )
 
 
 RULES = (
