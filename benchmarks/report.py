@@ -52,9 +52,10 @@ def costs(results: Sequence[Result]) -> tuple[list[list[str]], list[str]]:
 
 def _ratio(mine: Sample, theirs: Sample, notes: Notes) -> str:
     try:
-        return f"{mine.ratio(theirs):.2g}"
+        ratio = mine.ratio(theirs)
     except StatisticsError:
         return notes.cell(theirs.failure or mine.failure)
+    return f"{ratio:.2g}" if ratio < 10 else f"{ratio:.0f}"
 
 
 def promises(verdicts: Sequence[Verdict]) -> list[list[str]]:
