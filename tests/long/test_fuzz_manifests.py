@@ -15,6 +15,8 @@ from tests.plugin.manifests.test_cases import replay
 from tests.plugin.manifests.test_properties import check
 from tests.plugin.manifests.texts import anchored, documents
 
+pytest_plugins = ("tests.plugin.manifests.conftest",)  # the oracle
+
 HERE = Path(__file__).parents[1] / "plugin" / "manifests"
 SEEDS = [file.read_bytes() for folder in ("excerpts", "cases") for file in sorted((HERE / folder).glob("*.yaml"))]
 SNIPPETS = (

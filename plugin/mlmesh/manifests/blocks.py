@@ -1,7 +1,7 @@
 """Changes in block maps and lists: whole lines come and go, and no other line is touched."""
 
 from mlmesh.manifests import flow
-from mlmesh.manifests.geometry import is_block, leaf_end
+from mlmesh.manifests.geometry import is_block, is_deep, leaf_end
 from mlmesh.manifests.nodes import Alias
 from mlmesh.manifests.overlay import Branch, Fresh, NotEditableError, settled
 from mlmesh.manifests.quoting import block, dump, entry, item
@@ -114,7 +114,7 @@ def _beside(sheet: "Sheet", at: int, node: "Any", text: str) -> None:
     start, end = node.start_mark.index, leaf_end(node)
     if start == end:
         sheet.splice(at, at, " " + text)
-    elif is_block(node) and "\n" in sheet.text[at:start]:
+    elif is_deep(node) and "\n" in sheet.text[at:start]:
         sheet.splice(at, at, " " + text)
         sheet.splice(sheet.line_end(at), sheet.after(node), "")
     else:
@@ -203,6 +203,8 @@ def _cut(sheet: "Sheet", entries: "list[tuple[int, Any]]", gone: "set[int]") -> 
             last = sheet.line_start(start)
             sheet.splice(last, sheet.after(node), "")
             continue
-        skip = next(each for each in range(index, len(entries)) if each not in gone)
+        skip = next((each for each in range(index, len(entries)) if each not in gone), -1)
+        if skip < 0:
+            raise NotEditableError("an entry that shares its line", remedy="give it a line of its own", node=node)
         sheet.splice(start, entries[skip][0], "")
     return last if len(entries) - 1 in gone else None

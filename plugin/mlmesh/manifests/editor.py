@@ -1,21 +1,24 @@
 """Operations written into a document's text, proven by reading the text again."""
 
-from mlmesh.manifests import blocks, flow
-from mlmesh.manifests.geometry import Sheet, is_block, leaf_end
+from mlmesh.manifests import blocks
+from mlmesh.manifests.geometry import Sheet, leaf_end
 from mlmesh.manifests.limits import allowed_nodes
 from mlmesh.manifests.nodes import Uncollected
 from mlmesh.manifests.overlay import NotEditableError, overlay, settled
 from mlmesh.manifests.patching import patched
 from mlmesh.manifests.quoting import dump
+from mlmesh.manifests.split import BOM
 from mlmesh.manifests.values import Budget, Values
-from mlmesh.model.errors import DefectError, InputError
+from mlmesh.model.errors import DefectError, InputError, MlmeshError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from mlmesh.manifests.overlay import Branch
     from mlmesh.manifests.stream import Document
+    from mlmesh.manifests.tree import Tree
     from mlmesh.model.patches import Operation
 
 __all__ = ["edit", "patched"]
@@ -35,7 +38,12 @@ def edit(document: "Document", operations: "Sequence[Operation]") -> "tuple[byte
 def _edit(document: "Document", operations: "Sequence[Operation]") -> "tuple[bytes, Any]":
     data = document.data
     tree = document.tree
-    bom = b"\xef\xbb\xbf" if tree.source.startswith(b"\xef\xbb\xbf") else b""
+    if "\ufeff" in tree.text:
+        raise InputError(
+            "cannot change the text: it has an inner byte order mark, which Go reads over or stumbles at by chance",
+            place=document.place,
+            remedy="take the character out, or escape it in double quotes",
+        )
     if not tree.telling:
         raise InputError(
             "cannot change the text: it is too large to tell aliases and tags in it apart",
@@ -43,34 +51,37 @@ def _edit(document: "Document", operations: "Sequence[Operation]") -> "tuple[byt
             remedy="write the values out instead of aliases, or split the document",
         )
     try:
-        root = overlay(tree, data, operations)
-        sheet = Sheet(tree.text)
-        plain = settled(root)
-        if plain is not None:
-            end = leaf_end(tree.root)
-            tail = sheet.eol if end and sheet.text[end - 1] == "\n" else ""
-            sheet.splice(tree.root.start_mark.index, end, dump(plain.value) + tail)
-        elif is_block(tree.root):
-            blocks.write(sheet, tree, root)
-        else:
-            flow.write(sheet, tree, root)
+        sheet = _write(tree, overlay(tree, data, operations))
     except NotEditableError as error:
         line = document.line_of(error.pointer) if error.node is None else document.line + error.node.start_mark.line
         raise InputError(
             f"cannot change the text: {error.what}", place=document.at(line), remedy=error.remedy
         ) from None
-    text = bom + sheet.result().encode()
     try:
+        text = (BOM if tree.source.startswith(BOM) else b"") + sheet.result().encode()
         new = document.reading(text, Values(Budget(2 * allowed_nodes(len(text)))))[0]
-    except InputError as error:
+    except MlmeshError as error:
         raise _blame(document, sheet.text, f"a changed text cannot be read: {error.what}") from error
     if new != patched(data, operations):
         raise _blame(document, sheet.text, "a changed text does not read as the patch says")
     return text, new
 
 
+def _write(tree: "Tree", root: "Branch") -> Sheet:
+    """The document's text with splices for all changes. Raises NotEditableError."""
+    sheet = Sheet(tree.text)
+    plain = settled(root)
+    if plain is None:
+        blocks.write(sheet, tree, root)
+        return sheet
+    end = leaf_end(tree.root)
+    tail = sheet.eol if end and sheet.text[end - 1] == "\n" else ""
+    sheet.splice(tree.root.start_mark.index, end, dump(plain.value) + tail)
+    return sheet
+
+
 def _blame(document: "Document", text: str, what: str) -> InputError | DefectError:
-    """The error for a text that does not read as the patched data: ours, but where its line breaks misled us."""
+    """The error for a text that does not read as the patched data: ours, but where its line breaks mislead readers."""
     if any(sign in text.replace("\r\n", "\n") for sign in "\r\x85\u2028\u2029"):
         return InputError(
             "cannot change the text: it has line breaks other than LF and CR LF",

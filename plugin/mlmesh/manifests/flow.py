@@ -84,7 +84,8 @@ def _map(sheet: "Sheet", tree: "Tree", branch: Branch) -> None:
 def _colon(sheet: "Sheet", key_node: "Any", value_node: "Any") -> int:
     """The place behind a key's colon, which is made where a key in braces has none."""
     end: int = key_node.end_mark.index
-    if value_node.start_mark.index == value_node.end_mark.index == end and not sheet.is_explicit(key_node):
+    alone = value_node.start_mark.index == value_node.end_mark.index == end
+    if alone and "\n" not in sheet.text[key_node.start_mark.index : end] and not sheet.is_explicit(key_node):
         sheet.splice(end, end, ":")
         return end
     return sheet.colon(key_node)

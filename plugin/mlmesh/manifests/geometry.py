@@ -121,6 +121,11 @@ def leaf_end(node: "Any") -> int:
     return end
 
 
+def is_deep(node: "Any") -> bool:
+    """Whether a node is of whole lines: a map or list in block style, or a block scalar."""
+    return is_block(node) or (type(node) is not Alias and _is_block_scalar(node))
+
+
 def is_block(node: "Any") -> bool:
     """Whether a node is a map or list in block style."""
     return type(node) is not Alias and type(node.value) is list and not node.flow_style

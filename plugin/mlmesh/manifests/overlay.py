@@ -154,6 +154,8 @@ def _change_map(tree: "Tree", at: Branch, key: str, operation: "Operation") -> N
     removes = operation["op"] == "remove"
     if operation["op"] != "add" and not at.holds(key):
         raise no_path(operation["path"])
+    if tree.special and tree.merges_odd(at.node, key):
+        raise _merged(key)  # Go would have two keys, and chance would pick one
     if type(at.node) is Alias:
         if removes and key in at.data:
             raise _merged(key)

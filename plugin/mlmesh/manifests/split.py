@@ -4,7 +4,7 @@ import re
 
 from mlmesh.model.errors import InputError
 
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 _NEWLINE = 10
 _NO_OBJECT = (b"...", b"null", b"~")
 
@@ -22,7 +22,7 @@ def pieces(data: bytes) -> list[tuple[int, int, int]]:
     head = re.compile(_HEAD)
     find = data.find
     start = 0
-    at = len(_BOM) if data.startswith(_BOM) else 0
+    at = len(BOM) if data.startswith(BOM) else 0
     at = at if data.startswith(b"---", at) else _next(find, 0)
     while at >= 0:
         end = at
@@ -65,7 +65,7 @@ def _piece(data: bytes, start: int, end: int, head: "re.Pattern[bytes]", out: li
         return
     body = start
     if not 65 <= data[start] <= 122 or end - start < 16:  # no letter: comments, blanks, a byte order mark or a sign
-        body += len(_BOM) if data.startswith(_BOM, start) else 0
+        body += len(BOM) if data.startswith(BOM, start) else 0
         matched = head.match(data, body, end)
         body = matched.end() if matched else body
         if body >= end or (end - body < 16 and data[body:end].strip() in _NO_OBJECT):

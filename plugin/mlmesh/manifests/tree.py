@@ -16,13 +16,17 @@ _BOM = "\ufeff"
 
 
 class Entries:
-    """The entries of one map by index: ``last`` has each own key's, ``merges`` those of `<<`."""
+    """The entries of one map by index: ``last`` has each own key's, ``merges`` those of `<<`.
 
-    __slots__ = ("_earlier", "last", "merges")
+    ``odd`` are the keys that are not strings to Go, such as 1 or true.
+    """
+
+    __slots__ = ("_earlier", "last", "merges", "odd")
 
     def __init__(self) -> None:
         self.last: dict[str, int] = {}
         self.merges: list[int] = []
+        self.odd: set[str] = set()
         self._earlier: dict[str, list[int]] = {}  # of duplicate keys
 
     def add(self, key: str, index: int) -> None:
@@ -83,19 +87,31 @@ class Tree:
                 if key is MERGE:
                     found.merges.append(index)
                     continue
-                found.add(key if isinstance(key, str) else key.text, index)
+                name = key if isinstance(key, str) else key.text
+                found.add(name, index)
+                if not isinstance(key, str):
+                    found.odd.add(name)
         return found
 
     def merges(self, node: "Any", key: str, behind: int = -1) -> bool:
         """Whether a merge key of a map, standing behind one of its entries, has a key."""
         return any(self._merged(node.value[index][1], key) for index in self.entries(node).merges if index > behind)
 
-    def _merged(self, node: "Any", key: str) -> bool:
-        """Whether what a merge key names has a key: a map, or one of a list of maps."""
+    def merges_odd(self, node: "Any", key: str) -> bool:
+        """Whether a merge key of a map, or the alias that it is, has a key that is not a string to Go."""
+        if type(node) is Alias:
+            return self._merged(node, key, odd=True)
+        return any(self._merged(node.value[index][1], key, odd=True) for index in self.entries(node).merges)
+
+    def _merged(self, node: "Any", key: str, *, odd: bool = False) -> bool:
+        """Whether what a merge key names has a key (of that kind): a map, or one of a list of maps."""
         node = node.target if type(node) is Alias else node
         if type(node) is SequenceNode:
-            return any(self._merged(each, key) for each in node.value)
-        return key in self.entries(node).last or self.merges(node, key)
+            return any(self._merged(each, key, odd=odd) for each in node.value)
+        entries = self.entries(node)
+        if key in (entries.odd if odd else entries.last):
+            return True
+        return any(self._merged(node.value[index][1], key, odd=odd) for index in entries.merges)
 
     def line_of(self, pointer: str) -> int:
         """The line, from 0 in this text, of the key or item at a pointer, else of its nearest parent that is there."""

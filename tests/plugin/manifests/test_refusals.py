@@ -33,6 +33,12 @@ REFUSED: list[tuple[str, str, "Operation", str]] = [
     ("a flow key with ?", "a: {? b : c, d: e}\n", remove("/a/b"), "`\\?`"),
     ("a map without braces", "a: [b: 1]\n", add("/a/0/c", 1), "without braces"),
     ("a list that ends without line break", "a:\n- |\n  x", add("/a/-", 1), "line break"),
+    ("a merged key that is a number", "a: &x {1: b}\nc: *x\n", add("/c/1", 2), "'1' comes through"),
+    ("a merged key that is a boolean", "a: &x {on: b}\nc: {<<: *x}\n", add("/c/true", 2), "'true' comes through"),
+    ("a key over two lines", "a: {b\n  c, d}\n", replace("/a/b c", 1), "without a colon"),
+    ("an entry that shares its line", "a: 1\u2028b: 2\n", remove("/b"), "shares its line"),
+    ("an inner byte order mark", "a:\n  \ufeffb: 1\n", add("/c", 1), "byte order mark"),
+    ("line breaks that overlap", "a:\n-\rc: d\n", remove("/a"), "line breaks"),
     ("line breaks of old Macs", "a: {b: 1}\rc: # x\rd: 1\n", add("/c", {"e": 1}), "line breaks"),
 ]
 
