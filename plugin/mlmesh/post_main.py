@@ -5,6 +5,7 @@ it away, so there (told by the argument of plugin.yaml) every refusal, a failed 
 that Helm must refuse and show. This module imports only what every run needs.
 """
 
+import gc
 import os
 import sys
 
@@ -15,6 +16,7 @@ HELM4 = "--called-by=helm4"
 
 def main() -> None:
     """The console script; ``mlmesh-post --help`` lists its exit codes."""
+    gc.disable()  # a run makes trees without cycles and ends: the collector would walk them again and again for nothing
     helm4 = HELM4 in sys.argv[1:]
     try:
         code, chunks, message = _run([argument for argument in sys.argv[1:] if argument != HELM4])

@@ -21,7 +21,7 @@ def escape(token: str) -> str:
 
 def unescape(token: str) -> str:
     """The map's key that a reference token stands for."""
-    return token.replace("~1", "/").replace("~0", "~")
+    return token.replace("~1", "/").replace("~0", "~") if "~" in token else token
 
 
 def pointer(*tokens: str | int) -> str:
