@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.support.streams import pod, policy
+from tests.support.streams import pod, policy, route
 
 LISTED = (Path(__file__).parent / "hot_path.txt").read_text().split()
 RUN = """\
@@ -16,16 +16,6 @@ try:
 except SystemExit as end:
     assert not end.code, end.code
 sys.stderr.write("\\nLOADED " + " ".join(sys.modules))
-"""
-ROUTE = """\
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: llm, namespace: ml}
-spec:
-  hosts: [llm]
-  http:
-  - match: [{uri: {prefix: /v1/chat/completions}}]
-    route: [{destination: {host: llm}}]
 """
 
 
@@ -39,7 +29,7 @@ def loaded(code: str, stdin: str) -> set[str]:
 
 def test_a_run_loads_the_listed_modules_and_no_others() -> None:
     """Beyond what `import yaml` loads: exactly the modules of hot_path.txt. A new one there is a decision."""
-    stream = f"{policy(release={'name': 'r'}, components={})}\n---\n{pod()}---\n{ROUTE}"
+    stream = f"{policy(release={'name': 'r'}, components={})}\n---\n{pod()}---\n{route()}"
     stock = loaded("import yaml, sys; sys.stderr.write('LOADED ' + ' '.join(sys.modules))", "")
     assert sorted(loaded(RUN, stream) - stock) == LISTED
 

@@ -8,18 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.support.streams import BIN, documents, pod, policy, rendered, run
+from tests.support.streams import BIN, documents, pod, policy, rendered, route, run
 
-ROUTE = """\
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: llm, namespace: ml}
-spec:
-  hosts: [llm]
-  http:
-  - match: [{uri: {prefix: /v1/chat/completions}}]
-    route: [{destination: {host: llm}}]
-"""
 BROKEN = """\
 apiVersion: gateway.networking.k8s.io/v1
 kind: Gateway
@@ -63,7 +53,7 @@ def test_a_policy_among_the_items_becomes_a_configmap_under_the_configuration() 
 def test_warnings_leave_in_results_behind_those_of_others() -> None:
     """Each finding has message, severity, object and field, as the specification of KRM functions has them."""
     earlier = [{"message": "from another function", "severity": "info"}]
-    (out,) = documents(rendered(resource_list(ROUTE, results=earlier)))
+    (out,) = documents(rendered(resource_list(route(), results=earlier)))
     assert out["results"][0] == earlier[0]
     result = out["results"][1]
     assert result["severity"] == "warning"
@@ -113,7 +103,7 @@ FLAGS = ("--enable-alpha-plugins", "--enable-exec")
 
 def test_kustomize_build_runs_it(kustomization: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     """The real kustomize: sizes and LLM blocks are in what it emits, its bookkeeping is not."""
-    done = kustomization(*FLAGS, resources=f"{pod()}---\n{ROUTE}---\n{policy(release={'name': 'rel'})}")
+    done = kustomization(*FLAGS, resources=f"{pod()}---\n{route()}---\n{policy(release={'name': 'rel'})}")
     assert done.returncode == 0, done.stderr
     by_kind = {item["kind"]: item for item in yaml.safe_load_all(done.stdout)}
     template = by_kind["Deployment"]["spec"]["template"]

@@ -6,19 +6,11 @@ from typing import Any
 import jsonpatch
 import yaml
 
-from tests.support.streams import pod, policy, run
+from tests.support.streams import pod, policy, route, run
 
-ROUTE = """\
-apiVersion: networking.istio.io/v1
-kind: VirtualService
-metadata: {name: llm, namespace: ml}
-spec:
-  hosts: [llm]
-  http:
-  - match: [{uri: {prefix: /v1/embeddings}}]
-    route: [{destination: {host: llm}}]
-"""
-STREAM = f"{policy(release={'name': 'rel'})}\n---\n{pod()}---\n{pod(name='other', role='gateway')}---\n{ROUTE}"
+STREAM = "---\n".join(
+    [policy(release={"name": "rel"}) + "\n", pod(), pod(name="other", role="gateway"), route("/v1/embeddings")]
+)
 
 
 def plan(stream: str, *arguments: str) -> dict[str, Any]:

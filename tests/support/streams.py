@@ -68,3 +68,17 @@ def pod(kind: str = "Deployment", role: str = "inference", name: str = "llm", **
         item["metadata"] = {**template["metadata"], "name": name, "namespace": "ml"}
         spec = template["spec"]
     return yaml.safe_dump({**item, "spec": spec}, sort_keys=False)
+
+
+def route(path: str = "/v1/chat/completions") -> str:
+    """A VirtualService with one rule, for a path's prefix, that has neither timeout nor retries."""
+    return f"""\
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {{name: llm, namespace: ml}}
+spec:
+  hosts: [llm]
+  http:
+  - match: [{{uri: {{prefix: {path}}}}}]
+    route: [{{destination: {{host: llm}}}}]
+"""
