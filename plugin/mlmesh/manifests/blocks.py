@@ -29,7 +29,7 @@ def write(sheet: "Sheet", tree: "Tree", branch: Branch) -> None:
 def _map(sheet: "Sheet", tree: "Tree", branch: Branch) -> None:
     node = branch.node
     entries = tree.entries(node)
-    first, last = node.value[0][0], node.value[-1][1]
+    first = node.value[0][0]
     column = first.start_mark.column
     gone: set[int] = set()
     new: list[tuple[str, Any]] = []
@@ -52,7 +52,7 @@ def _map(sheet: "Sheet", tree: "Tree", branch: Branch) -> None:
     lines = (sheet.eol + " " * column).join(entry(key, value, column, sheet.eol) for key, value in new)
     if end is not None:
         sheet.splice(end, end, " " * column + lines + sheet.eol)
-    elif sheet.open_ended(last):
+    elif sheet.open_ended(node):
         if entries.merges or 0 in gone:
             raise NotEditableError(
                 "the text ends in a block scalar without line break", remedy="end the text with a line break"
@@ -60,7 +60,7 @@ def _map(sheet: "Sheet", tree: "Tree", branch: Branch) -> None:
         start = first.start_mark.index
         sheet.splice(start, start, lines + sheet.eol + " " * column)
     else:
-        sheet.add_lines(sheet.after(last), " " * column + lines)
+        sheet.add_lines(sheet.after(node), " " * column + lines)
 
 
 def _value(sheet: "Sheet", tree: "Tree", pair: "tuple[Any, Any]", change: "Fresh | Branch") -> None:
@@ -105,7 +105,7 @@ def _below(sheet: "Sheet", at: int, node: "Any", lines: str) -> None:
     elif after == end and sheet.open_ended(node):
         sheet.splice(at, end, sheet.eol + lines)
     else:
-        sheet.splice(at, end, "")
+        sheet.splice(at, end, sheet.pad(end))
         sheet.add_lines(after, lines)
 
 
@@ -118,7 +118,7 @@ def _beside(sheet: "Sheet", at: int, node: "Any", text: str) -> None:
         sheet.splice(at, at, " " + text)
         sheet.splice(sheet.line_end(at), sheet.after(node), "")
     else:
-        sheet.splice(start, end, text + (sheet.eol if sheet.text[end - 1] == "\n" else ""))
+        sheet.splice(start, end, text + (sheet.eol if sheet.text[end - 1] == "\n" else sheet.pad(end)))
 
 
 def _list(sheet: "Sheet", tree: "Tree", branch: Branch) -> None:

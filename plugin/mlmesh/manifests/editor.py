@@ -81,11 +81,12 @@ def _write(tree: "Tree", root: "Branch") -> Sheet:
 
 
 def _blame(document: "Document", text: str, what: str) -> InputError | DefectError:
-    """The error for a text that does not read as the patched data: ours, but where its line breaks mislead readers."""
-    if any(sign in text.replace("\r\n", "\n") for sign in "\r\x85\u2028\u2029"):
-        return InputError(
-            "cannot change the text: it has line breaks other than LF and CR LF",
-            place=document.place,
-            remedy="save it with LF line ends, and escape others in double quotes",
-        )
+    """The error for a text that does not read as the patched data: ours, but where its blanks mislead readers."""
+    for name, signs in (("line breaks other than LF and CR LF", "\r\x85\u2028\u2029"), ("tabs", "\t")):
+        if any(sign in text.replace("\r\n", "\n") for sign in signs):
+            return InputError(
+                f"cannot change the text: it has {name}",
+                place=document.place,
+                remedy="save it with LF line ends and blanks, and escape other signs in double quotes",
+            )
     return DefectError(what, place=document.place, remedy="please report this manifest")

@@ -91,12 +91,14 @@ class Expanded(Values):
 
     def is_told(self, node: "Any") -> bool:
         """Whether a plain scalar is a string because of the tag `!`, which libyaml does not pass on."""
-        start = node.start_mark.index
-        if node.end_mark.index - start == len(node.value):
+        start, end = node.start_mark.index, node.end_mark.index
+        if end - start == len(node.value):
             return False
         if isinstance(self.text, bytes):
             self.text = self.text.decode("utf-8-sig")
-        return re.compile(r"(?:&\S+\s+)?!").match(self.text, start) is not None
+        told = re.compile(r"(?:&\S+\s+)?!").match(self.text, start, end) is not None
+        self.special = self.special or told
+        return told
 
     def sequence(self, node: "Any", depth: int) -> "list[Any]":
         """The value of a list."""
@@ -158,8 +160,8 @@ class Expanded(Values):
             raise no_name(node)
         try:
             if target.tag is None:
-                key = target.value if target.style else self.keys[target.value]
-                return key if type(key) is str or not self.is_told(target) else str(target.value)
+                told = target.style or self.is_told(target)
+                return str(target.value) if told else self.keys[target.value]
             self.special = True
             if target.tag == _MERGE_TAG and target.value == "<<":
                 return MERGE

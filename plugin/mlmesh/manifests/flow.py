@@ -41,7 +41,7 @@ def value(sheet: "Sheet", tree: "Tree", at: int, node: "Any", change: "Fresh | B
     if start == end:
         sheet.splice(at, at, " " + dump(change.value))
     else:
-        sheet.splice(start, end, dump(change.value))
+        sheet.splice(start, end, dump(change.value) + sheet.pad(end))
 
 
 def _map(sheet: "Sheet", tree: "Tree", branch: Branch) -> None:
@@ -71,7 +71,7 @@ def _map(sheet: "Sheet", tree: "Tree", branch: Branch) -> None:
     if not texts:
         return
     if entries.merges:  # what stands before a merge key is overridden by it
-        sheet.splice(spans[-1][1], spans[-1][1], "".join(", " + text for text in texts))
+        _append(sheet, node.value[-1][1], spans[-1][1], texts)
         return
     first = spans[0][0]
     if sheet.is_explicit(node.value[0][0]):
@@ -109,7 +109,14 @@ def _list(sheet: "Sheet", tree: "Tree", branch: Branch) -> None:
             value(sheet, tree, spans[original][0], nodes[original], each)
     _cut(sheet, spans, set(range(len(nodes))) - kept)
     if new:
-        sheet.splice(spans[-1][1], spans[-1][1], "".join(", " + text for text in new))
+        _append(sheet, nodes[-1], spans[-1][1], new)
+
+
+def _append(sheet: "Sheet", last: "Any", at: int, texts: list[str]) -> None:
+    """Puts entries behind the last one. Raises NotEditableError where that is empty: a comma would get into its tag."""
+    if last.value == "" and not last.style:
+        raise NotEditableError("an entry without a value", remedy="write the value out", node=last)
+    sheet.splice(at, at, "".join(", " + text for text in texts))
 
 
 def _cut(sheet: "Sheet", spans: "list[tuple[int, int]]", gone: "set[int]") -> None:

@@ -82,6 +82,10 @@ class Sheet:
         else:
             self.splice(at, at, lines + self.eol)
 
+    def pad(self, end: int) -> str:
+        """What keeps a new value apart from a comment that follows the old one without a blank."""
+        return " " if self.text[end : end + 1] == "#" else ""
+
     def colon(self, key_node: "Any") -> int:
         """The place behind a key's colon. Raises NotEditableError for a key written with `?`."""
         at: int = key_node.end_mark.index
@@ -108,7 +112,9 @@ def _last_leaf(node: "Any") -> "Any":
     """The node whose end is a node's end: block maps and lists have end marks behind the comments after them."""
     while True:
         if type(node) is MappingNode and not node.flow_style and node.value:
-            node = node.value[-1][1]
+            key, node = node.value[-1]
+            if node.start_mark.index == node.end_mark.index and node.start_mark.line > key.end_mark.line:
+                raise NotEditableError("a key written with `?`", remedy="write it as `key: value`", node=key)
         elif type(node) is SequenceNode and not node.flow_style and node.value:
             node = node.value[-1]
         else:

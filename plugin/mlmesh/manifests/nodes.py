@@ -83,6 +83,8 @@ def compose(text: bytes, nodes: int) -> "tuple[Any, bool]":
     """
     if text[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise RefusedError("the text is UTF-16", "save it as UTF-8")
+    if b"\n\xef\xbb\xbf" in text:
+        raise RefusedError("a line begins with a byte order mark: to Go that is a character", "take the mark out")
     special = _may_be_special(text)
     try:
         _check_events(text, nodes * 3 // 2)

@@ -210,6 +210,12 @@ CASES: list[tuple[str, str, list["Operation"], str]] = [
         'a:\n  # c\n  "y" # d\nb:\n  z:\n    - 1\ne: {}\nf: 2\n',
     ),
     (
+        "a comment that follows without a blank gets one",
+        "a: []# c\nb: 'x'# d\ne: {f: [g]# h\n}\n",
+        [add("/a/-", 1), replace("/b", "y"), replace("/e/f", 2)],
+        'a: # c\n  - 1\nb: "y" # d\ne: {f: 2 # h\n}\n',
+    ),
+    (
         "values with tags and unused anchors are replaced with them",
         "a: !!str 1\nb: &x\n  c: 1\nd: &y [1]\ne: !!null\n",
         [replace("/a", "z"), replace("/b", 2), replace("/d", {"f": 3}), replace("/e", "g")],

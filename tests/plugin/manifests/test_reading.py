@@ -63,6 +63,7 @@ REFUSED = [
     ("a: !!binary $\n", "line 1", "base64"),
     ("a: !!float .inf\n", "line 1", "not a number"),
     ("!!float 1: a\n", "line 1", "64-bit|floating"),
+    ("a: 1\n\ufeffb: 2\n", "line 1", "byte order mark"),
     ("a: \x07\n", "line 1", "control character"),
     ("a: \x00\n", "line 1", "control character"),
     ('a: "\\ud83d\\ude00"\n', "line 1", "Unicode"),

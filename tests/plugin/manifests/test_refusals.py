@@ -35,6 +35,8 @@ REFUSED: list[tuple[str, str, "Operation", str]] = [
     ("a list that ends without line break", "a:\n- |\n  x", add("/a/-", 1), "line break"),
     ("a merged key that is a number", "a: &x {1: b}\nc: *x\n", add("/c/1", 2), "'1' comes through"),
     ("a merged key that is a boolean", "a: &x {on: b}\nc: {<<: *x}\n", add("/c/true", 2), "'true' comes through"),
+    ("behind an empty value with a tag", "a: [!!str ]\n", add("/a/-", 2), "without a value"),
+    ("a last key with ? and no value", "a:\n  ? b\nc: d\n", remove("/a"), "`\\?`"),
     ("a key over two lines", "a: {b\n  c, d}\n", replace("/a/b c", 1), "without a colon"),
     ("an entry that shares its line", "a: 1\u2028b: 2\n", remove("/b"), "shares its line"),
     ("an inner byte order mark", "a:\n  \ufeffb: 1\n", add("/c", 1), "byte order mark"),
