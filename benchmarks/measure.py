@@ -1,6 +1,7 @@
 """Whole processes and what they cost: CPU time of user and system, children included, and peak memory."""
 
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -17,7 +18,8 @@ ENOUGH_SECONDS = 10  # of CPU time, over all runs of one command on one input
 class Command(NamedTuple):
     """A command line with its environment; `stdin` is a file or None, `accepted` the exit codes of a finished run.
 
-    It is run at least `least` times, however long it takes.
+    It is run at least `least` times, however long it takes. `documents`, where not 0, is how many it must say to have
+    tested: a program that stops early without an error is no measure.
     """
 
     name: str
@@ -26,13 +28,15 @@ class Command(NamedTuple):
     stdin: Path | None = None
     accepted: tuple[int, ...] = (0,)
     least: int = 1
+    documents: int = 0
 
 
 class Run(NamedTuple):
-    """One finished process: CPU seconds, and the largest resident set of it or a child, in bytes."""
+    """One finished process: CPU seconds, the largest resident set of it or a child in bytes, the exit code."""
 
     cpu: float
     peak: int
+    code: int = 0
 
 
 class Sample:
@@ -65,16 +69,20 @@ class RunError(Exception):
 
 
 def run(command: Command, seconds: float = SECONDS_FOR_ONE) -> Run:
-    """Run a command to its end, its output thrown away. Raises RunError for a bad exit code and for one that is late.
+    """Run a command to its end. Raises RunError for a bad exit code, for one that is late and for one that stops early.
 
     The peak is never told as less than this process's own, so nothing large may be in memory here.
     """
-    with tempfile.TemporaryFile() as errors, open(command.stdin or os.devnull, "rb") as stdin:
+    with (
+        tempfile.TemporaryFile() as errors,
+        tempfile.TemporaryFile() as said,
+        open(command.stdin or os.devnull, "rb") as stdin,
+    ):
         process = subprocess.Popen(  # noqa: S603 - the commands are those of `contenders`
             command.words,
             env=dict(command.environment),
             stdin=stdin,
-            stdout=subprocess.DEVNULL,
+            stdout=said if command.documents else subprocess.DEVNULL,
             stderr=errors,
             start_new_session=True,
         )
@@ -97,7 +105,13 @@ def run(command: Command, seconds: float = SECONDS_FOR_ONE) -> Run:
             errors.seek(0)
             lines = errors.read().decode(errors="replace").strip().splitlines() or ["no message"]
             raise RunError(f"exit {process.returncode}: {lines[0][:160]}")
-    return Run(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
+        if command.documents:
+            said.seek(0)
+            tested = re.search(rb"(\d+) tests?,", said.read())
+            if tested is None or int(tested[1]) < command.documents:
+                count = int(tested[1]) if tested else 0
+                raise RunError(f"tests {count} of {command.documents} documents, without an error")
+    return Run(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024, process.returncode)
 
 
 def interleaved(commands: Sequence[Command], rounds: int) -> dict[str, Sample]:

@@ -13,18 +13,22 @@ from benchmarks.targets import Verdict
 
 _COMPARED = (IMPORT_YAML, C_LOADER, KUSTOMIZE, ISTIOCTL, CONFTEST, *HELM_NAMES)
 _NONE = "-"
+_REFUSED = "mlmesh-post reads and judges all of it, then refuses it: an invariant is broken; so nothing is written"
 
 
 class Notes:
-    """Why a cell is empty: each reason once, with a letter."""
+    """What must be said of a cell: each note once, with a letter."""
 
     def __init__(self) -> None:
         self._letters: dict[str, str] = {}
 
+    def mark(self, note: str) -> str:
+        """The letter that stands for a note."""
+        return f"({self._letters.setdefault(note, chr(ord('a') + len(self._letters)))})"
+
     def cell(self, reason: str) -> str:
-        """The cell that stands for a reason."""
-        letter = self._letters.setdefault(reason, chr(ord("a") + len(self._letters)))
-        return f"{_NONE} ({letter})"
+        """An empty cell, with the reason why."""
+        return f"{_NONE} {self.mark(reason)}"
 
     def lines(self) -> list[str]:
         """The legend."""
@@ -39,7 +43,9 @@ def costs(results: Sequence[Result]) -> tuple[list[list[str]], list[str]]:
     for result in results:
         ours = result.samples[US]
         megabytes = result.size / MEGABYTE
-        row = [result.name, f"{megabytes:.3g}"]
+        refused = any(run.code for run in ours.runs)
+        name = f"{result.name} {notes.mark(_REFUSED)}" if refused else result.name
+        row = [name, f"{megabytes:.3g}"]
         if ours.runs:
             row += [f"{ours.cpu:.3f}", f"{megabytes / ours.cpu:.1f}", f"{ours.peak / MEGABYTE:.0f}"]
         else:
@@ -102,6 +108,7 @@ def as_json(results: Sequence[Result], verdicts: Sequence[Verdict], about: Mappi
                     name: {
                         "cpu": [round(run.cpu, 6) for run in sample.runs],
                         "peak": [run.peak for run in sample.runs],
+                        "exit": [run.code for run in sample.runs],
                         "failure": sample.failure,
                     }
                     for name, sample in result.samples.items()

@@ -112,6 +112,22 @@ def test_what_could_not_be_run_is_told_below_the_table() -> None:
     assert notes == ["(a) not done in 9 s"]
 
 
+def test_a_program_that_stops_early_is_no_measure() -> None:
+    """Some programs leave out documents without an error; a count that is too low is told instead of a time."""
+    said = command("print('27 tests, 27 passed')")
+    assert run(said._replace(documents=27)).cpu > 0
+    with pytest.raises(RunError, match="tests 27 of 28 documents"):
+        run(said._replace(documents=28))
+
+
+def test_a_refused_stream_is_marked() -> None:
+    """Where the post-renderer ends with broken invariants, its row says that nothing was written."""
+    samples = {US: Sample([Run(1, 1, 1)]), **dict.fromkeys(OTHERS, Sample([Run(1, 1)]))}
+    rows, notes = costs([Result("CRDs", 5, 0, samples)])
+    assert rows[1][0] == "CRDs (a)"
+    assert "refuses it" in notes[0]
+
+
 def test_the_page_shows_a_full_run_and_its_plot() -> None:
     """docs/speed.md has both marks, a verdict for every target between them, and the plot that it shows."""
     page = PAGE.read_text()
