@@ -11,6 +11,12 @@ import sys
 
 from mlmesh.model.errors import defect
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mlmesh.model.findings import Finding
+
 HELM4 = "--called-by=helm4"
 
 
@@ -33,7 +39,7 @@ def main() -> None:
     sys.exit(code or _write(chunks))
 
 
-def _run(arguments: list[str]) -> tuple[int, list[bytes], str]:
+def _run(arguments: list[str]) -> "tuple[int, Sequence[bytes | memoryview], str]":
     """(exit code, standard output, message): with a code other than 0 there is no output."""
     from mlmesh import options
     from mlmesh.files import read_input, read_policies, write_report
@@ -47,7 +53,8 @@ def _run(arguments: list[str]) -> tuple[int, list[bytes], str]:
 
             return 0, [answer(arguments).encode()], ""
         error: MlmeshError | None = None
-        findings, chunks = [], []
+        findings: list[Finding] = []
+        chunks: Sequence[bytes | memoryview] = ()
         try:
             from mlmesh.post_renderer import post_render
 
@@ -74,7 +81,7 @@ def _run(arguments: list[str]) -> tuple[int, list[bytes], str]:
     return 0, chunks, findings_text(heard, refused=False) if heard else ""
 
 
-def _write(chunks: list[bytes]) -> int:
+def _write(chunks: "Sequence[bytes | memoryview]") -> int:
     try:
         sys.stdout.buffer.writelines(chunks)
         sys.stdout.buffer.flush()

@@ -3,7 +3,7 @@
 from mlmesh import krm
 from mlmesh.endpoints.routes import derive
 from mlmesh.graph.carrier import carry
-from mlmesh.graph.release import Release, read_objects
+from mlmesh.graph.release import Release, is_read, may_hold_policy
 from mlmesh.invariants.registry import run
 from mlmesh.manifests import stream as manifests
 from mlmesh.manifests.editor import edit
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mlmesh.model.findings import Finding
-    from mlmesh.model.patches import Operation, Patch
+    from mlmesh.model.patches import Patch
     from mlmesh.model.pods import PodRole
 
 EMPTY = b"# mlmesh-post: the input was empty\n"
@@ -35,7 +35,7 @@ class Result:
     def __init__(
         self,
         stream: manifests.Stream,
-        output: list[bytes],
+        output: "list[bytes | memoryview]",
         patches: "list[Patch]",
         pods: "list[PodRole]",
         findings: "list[Finding]",
@@ -68,26 +68,36 @@ def post_render(
     resource_list = stream.documents[0] if stream.dialect == RESOURCE_LIST else None
     if resource_list:
         policies = [*krm.function_config(resource_list), *policies]
-    by_document = read_objects(stream)
-    carriers = [item for items in by_document.values() for item in items if is_policy(item)]
+    carriers = [
+        item
+        for document in stream.documents
+        if may_hold_policy(document)
+        for item in objects(document, document.data)
+        if is_policy(item)
+    ]
     policy = load(carriers, policies, namespace=namespace, required=require_policy)
-    release = Release(by_document, policy)
 
-    pods, sizes = size(release)
-    patches = [*carry(policy), *sizes, *derive(release)]
-    patches.sort(key=lambda patch: patch.document)
-
-    operations: dict[int, list[Operation]] = {}
-    for patch in patches:
-        operations.setdefault(patch.document, []).extend(patch.operations)
+    # Document by document, so that only one is held as a tree; the release keeps what the invariants read.
+    release = Release(policy)
     texts: dict[int, bytes] = {}
-    for index, changes in operations.items():
-        document = stream.documents[index]
-        texts[index], reread = edit(document, changes)
-        by_document[index] = list(objects(document, reread))
+    pods: list[PodRole] = []
+    patches: list[Patch] = []
+    for document in filter(is_read, stream.documents):
+        items = list(objects(document, document.data))
+        sized, sizes = size(items, release)
+        changes = [*carry(items, policy), *sizes, *derive(items, policy)]
+        if changes:
+            operations = [operation for patch in changes for operation in patch.operations]
+            texts[document.index], reread = edit(document, operations)
+            items = list(objects(document, reread))
+        release.add(items)
+        document.forget()
+        pods += sized
+        patches += changes
 
-    findings = run(Release(by_document, policy))
+    findings = run(release)
     if resource_list and findings:
         patches.append(krm.results(resource_list, findings))
-        texts[0], _ = edit(resource_list, [*operations.get(0, ()), *patches[-1].operations])
-    return Result(stream, stream.write(texts) if data.strip() else [EMPTY], patches, pods, findings)
+        texts[0], _ = edit(resource_list, [operation for patch in patches for operation in patch.operations])
+    empty = not stream.documents and not data.strip()
+    return Result(stream, [EMPTY] if empty else stream.write(texts), patches, pods, findings)

@@ -8,9 +8,10 @@ from typing import Any
 import yaml
 
 from dev.helm import Helm
-from mlmesh.graph.release import Release, read_objects
+from mlmesh.graph.pods import pod_template
+from mlmesh.graph.release import is_read
 from mlmesh.manifests import stream as manifests
-from mlmesh.policy.settings import load
+from mlmesh.manifests.objects import objects
 from tests.support.dialects import COPY
 
 FILE_NAME = "postrenderer.helm.sh/postrender-filename"
@@ -29,8 +30,13 @@ def chart_of(text: str, folder: Path) -> Path:
 def policy_for(text: str) -> str:
     """A policy that finds every labelled pod of a stream: one component for each first label, all of one role."""
     stream = manifests.read(text.encode())
-    pods = Release(read_objects(stream), load(())).pods()
-    selectors = {tuple(next(iter(pod.labels.items()))) for pod in pods if pod.labels}
+    found = (
+        pod_template(item)
+        for document in stream.documents
+        if is_read(document)
+        for item in objects(document, document.data)
+    )
+    selectors = {tuple(next(iter(pod.labels.items()))) for pod in found if pod is not None and pod.labels}
     components = {
         f"c{number}": {"role": "training", "selector": {key: value}}
         for number, (key, value) in enumerate(sorted(selectors))

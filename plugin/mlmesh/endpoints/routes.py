@@ -3,7 +3,6 @@
 from mlmesh.endpoints.catalogue import TYPES, EndpointType
 from mlmesh.endpoints.derive import block
 from mlmesh.endpoints.match import type_of_match
-from mlmesh.graph.release import Release
 from mlmesh.graph.stamps import derived, stamped
 from mlmesh.manifests.objects import KubeObject
 from mlmesh.model.errors import InputError
@@ -11,10 +10,11 @@ from mlmesh.model.patches import Patch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from typing import Any
 
     from mlmesh.model.patches import Operation
+    from mlmesh.policy.settings import Policy
 
 ANNOTATION = "mlmesh.dev/endpoint"
 ANNOTATION_PREFIX = "endpoint.mlmesh.dev/"
@@ -51,10 +51,12 @@ def rules(item: KubeObject) -> "Iterator[Rule]":
             yield Rule(item, index, data, types, reason)
 
 
-def derive(release: Release) -> "Iterator[Patch]":
+def derive(items: "Iterable[KubeObject]", policy: "Policy") -> "Iterator[Patch]":
     """A patch for each VirtualService with a rule that has neither timeout nor retries and serves known types."""
-    for item in release.of("networking.istio.io", "VirtualService"):
-        patch = _derive(item, release)
+    for item in items:
+        if item.kind != "VirtualService" or item.group != "networking.istio.io":
+            continue
+        patch = _derive(item, policy)
         if patch is not None:
             yield patch
 
@@ -89,7 +91,7 @@ def _named(name: str, key: str, item: KubeObject) -> EndpointType:
     return TYPES[name]
 
 
-def _derive(item: KubeObject, release: Release) -> Patch | None:
+def _derive(item: KubeObject, policy: "Policy") -> Patch | None:
     earlier = derived(item)
     operations: list[Operation] = []
     ours: list[str] = []
@@ -98,7 +100,7 @@ def _derive(item: KubeObject, release: Release) -> Patch | None:
         set_by_user = [key for key in FIELDS if key in rule.data and f"{rule.path}/{key}" not in earlier]
         wanted: dict[str, Any] = {}
         if rule.types and not set_by_user and isinstance(rule.data.get("route"), list):
-            wanted = block(rule.types, release.policy)
+            wanted = block(rule.types, policy)
         before = len(operations)
         for key in FIELDS:
             path = item.pointer + f"{rule.path}/{key}"

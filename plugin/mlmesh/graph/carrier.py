@@ -7,19 +7,20 @@ from mlmesh.policy.settings import DATA_KEY, LABEL, Policy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
+    from mlmesh.manifests.objects import KubeObject
     from mlmesh.model.patches import Operation
 
 
-def carry(policy: Policy) -> "Iterator[Patch]":
+def carry(items: "Iterable[KubeObject]", policy: Policy) -> "Iterator[Patch]":
     """The patch that makes the stream's MeshPolicy a ConfigMap, or brings an earlier run's ConfigMap up to date.
 
     The cluster knows no kind MeshPolicy, so an install that forgets the post-renderer is refused; the ConfigMap keeps
     the settings for later runs, for ``helm test`` and for other releases.
     """
     item = policy.carrier
-    if item is None:
+    if item is None or not any(each.document is item.document and each.pointer == item.pointer for each in items):
         return
     name, text = policy.configmap(item)
     if item.kind == fields.KIND:

@@ -44,9 +44,9 @@ class PodTemplate:
         return spec if isinstance(spec, dict) else {}
 
 
-def pod_template(group: str, kind: str, item: KubeObject) -> PodTemplate | None:
+def pod_template(item: KubeObject) -> PodTemplate | None:
     """The object's pod template, or None where the kind has none or the object lacks it."""
-    path = TEMPLATES.get((group, kind))
+    path = TEMPLATES.get((item.group, item.kind))
     if path is None:
         return None
     data: Any = item.data

@@ -1,5 +1,7 @@
 """The stamps on what was touched, by which a later run tells its own values from the user's."""
 
+from sys import intern  # most objects of a release get the same pointers: each is held once
+
 from mlmesh import __version__
 from mlmesh.manifests.objects import KubeObject
 from mlmesh.model.patches import Patch, pointer
@@ -30,7 +32,7 @@ def additions(
     operations: list[Operation] = []
     at, node = base, holder
     for key in path:
-        at += pointer(key)
+        at = intern(at + pointer(key))
         below = node.get(key)
         if not isinstance(below, dict):
             operations.append({"op": "add", "path": at, "value": {}})
@@ -38,9 +40,9 @@ def additions(
         node = below
     for key, value in values.items():
         if key not in node:
-            operations.append({"op": "add", "path": at + pointer(key), "value": value})
+            operations.append({"op": "add", "path": intern(at + pointer(key)), "value": value})
         elif node[key] != value:
-            operations.append({"op": "replace", "path": at + pointer(key), "value": value})
+            operations.append({"op": "replace", "path": intern(at + pointer(key)), "value": value})
     return operations
 
 
@@ -53,7 +55,7 @@ def stamped(
     """
     values = {RENDERED_BY: __version__}
     if ours:
-        values[DERIVED] = " ".join(ours)
+        values[DERIVED] = intern(" ".join(ours))
     stamps = additions(item.pointer, item.data, ("metadata", "annotations"), values)
     if not ours and DERIVED in item.annotations():
         stamps.append({"op": "remove", "path": item.pointer + pointer("metadata", "annotations", DERIVED)})

@@ -13,17 +13,6 @@ if TYPE_CHECKING:
     from mlmesh.manifests.objects import KubeObject
 
 
-def _identities(release: "Release") -> set[tuple[str, str]]:
-    """(namespace, ServiceAccount) of everything in the stream that has an identity."""
-    found = {(release.namespace(item), item.name) for item in release.of("", "ServiceAccount")}
-    for pod in release.pods():
-        account = pod.spec.get("serviceAccountName") or pod.spec.get("serviceAccount") or "default"
-        found.add((release.namespace(pod.owner), str(account)))
-    for gateway in release.of("gateway.networking.k8s.io", "Gateway"):
-        found.add((release.namespace(gateway), service_account(gateway)))
-    return found
-
-
 def _sources(item: "KubeObject") -> "Iterator[tuple[str, str, str]]":
     """(pointer, field, value) of every identity that an AuthorizationPolicy lets in or keeps out."""
     spec = item.data.get("spec")
@@ -40,7 +29,8 @@ def _sources(item: "KubeObject") -> "Iterator[tuple[str, str, str]]":
 
 def principal_nobody_has(release: "Release") -> "Iterator[Violation]":
     """Identities of the mesh's own trust domain that nothing in the stream has and nothing declares external."""
-    known = _identities(release)
+    gateways = release.of("gateway.networking.k8s.io", "Gateway")
+    known = release.identities | {(release.namespace(item), service_account(item)) for item in gateways}
     external = release.external("principals")
     domain = release.mesh("trustDomain")
     for item in release.of("security.istio.io", "AuthorizationPolicy"):

@@ -4,7 +4,7 @@ Istio's injector reads the pod's own metadata (istio/istio pkg/kube/inject/injec
 same annotation does nothing.
 """
 
-from mlmesh.graph.pods import TEMPLATES, pod_template
+from mlmesh.graph.pods import TEMPLATES
 from mlmesh.graph.stamps import derived
 from mlmesh.invariants.rule import Rule, Violation
 from mlmesh.model.findings import ERROR
@@ -42,27 +42,22 @@ POD_ONLY_PREFIX = "traffic.sidecar.istio.io/"
 
 def proxy_settings_misplaced(release: "Release") -> "Iterator[Violation]":
     """Sidecar annotations on the metadata of an object that has a pod template, which its pods never see."""
-    for group, kind in TEMPLATES:
-        if kind == "Pod":
-            continue
-        for item in release.of(group, kind):
-            keys = [key for key in item.annotations() if key in POD_ONLY or str(key).startswith(POD_ONLY_PREFIX)]
-            template = pod_template(group, kind, item) if keys else None
-            if template is None:
-                continue
-            path = template.pointer[len(item.pointer) :] + "/metadata/annotations"
-            ours = derived(item)
-            for key in keys:
-                if key in template.annotations and path + pointer(key) not in ours:
-                    continue  # the pods have a value of the user's own: the copy above is only noise
-                yield Violation(
-                    item,
-                    pointer("metadata", "annotations", key),
-                    f"annotation {key} is on the {kind}'s own metadata, where Istio's injector does not look: its pods "
-                    f"do not get it",
-                    f"move it to {path[1:].replace('/', '.')}",
-                    evidence=key,
-                )
+    for template in release.annotated:
+        item = template.owner
+        keys = [key for key in item.annotations() if key in POD_ONLY or str(key).startswith(POD_ONLY_PREFIX)]
+        path = template.pointer[len(item.pointer) :] + "/metadata/annotations"
+        ours = derived(item) if keys else frozenset()
+        for key in keys:
+            if key in template.annotations and path + pointer(key) not in ours:
+                continue  # the pods have a value of the user's own: the copy above is only noise
+            yield Violation(
+                item,
+                pointer("metadata", "annotations", key),
+                f"annotation {key} is on the {item.kind}'s own metadata, where Istio's injector does not look: its "
+                f"pods do not get it",
+                f"move it to {path[1:].replace('/', '.')}",
+                evidence=key,
+            )
 
 
 RULES = (

@@ -82,13 +82,13 @@ def dead_traffic_policy(release: "Release") -> "Iterator[Violation]":
         for item in release.of("gateway.networking.k8s.io", kind):
             reached |= _backends(item, release)
     guarded = _guarded(release)
-    owned_hosts = {f"{item.name}.{release.namespace(item)}" for item in release.of("", "Service")}
     for rule in release.of(ISTIO, "DestinationRule"):
         spec, namespace = _spec(rule), release.namespace(rule)
         host = release.host(str(spec.get("host")), namespace)
         if not spec.get("trafficPolicy") or host in reached or "*" in host:
             continue
-        owned = release.owns(namespace) or ".".join(host.split(".")[:2]) in owned_hosts
+        name, _, rest = host.partition(".")
+        owned = release.owns(namespace) or (rest.partition(".")[0], name) in release.services
         for item, targets in claims.get(host, ()):
             bare = [
                 target

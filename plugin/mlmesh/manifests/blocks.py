@@ -33,17 +33,14 @@ def _map(sheet: "Sheet", tree: "Tree", branch: Branch) -> None:
     column = first.start_mark.column
     gone: set[int] = set()
     new: list[tuple[str, Any]] = []
-    places: list[tuple[int, Fresh | Branch]] = []
     for key, change in branch.changes.items():
         own = entries.last.get(key)
         if change is None:
             gone.update(entries.all(key))
         elif own is not None:
-            places.append((own, change))
+            _value(sheet, tree, node.value[own], change)
         elif isinstance(change, Fresh):
             new.append((key, change.value))
-    for own, change in sorted(places, key=lambda place: place[0]):
-        _value(sheet, tree, node.value[own], change)
     if any(sheet.is_explicit(node.value[index][0]) for index in gone) or (new and sheet.is_explicit(first)):
         raise NotEditableError("a key written with `?`", remedy="write it as `key: value`", node=node)
     end = _cut(sheet, [(key_node.start_mark.index, value_node) for key_node, value_node in node.value], gone)

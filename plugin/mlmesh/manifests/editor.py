@@ -59,7 +59,7 @@ def _edit(document: "Document", operations: "Sequence[Operation]") -> "tuple[byt
         ) from None
     try:
         text = (BOM if tree.source.startswith(BOM) else b"") + sheet.result().encode()
-        new = document.reading(text, Values(Budget(2 * allowed_nodes(len(text)))))[0]
+        new = document.reading(text, Values(Budget(2 * allowed_nodes(len(text))), document.stream.values))[0]
     except MlmeshError as error:
         raise _blame(document, sheet.text, f"a changed text cannot be read: {error.what}") from error
     if new != patched(data, operations):

@@ -87,9 +87,9 @@ def compose(text: bytes, nodes: int) -> "tuple[Any, bool]":
         raise RefusedError("a line begins with a byte order mark: to Go that is a character", "take the mark out")
     special = _may_be_special(text)
     try:
-        _check_events(text, nodes * 3 // 2)
         if not _RECURSION_IS_BOUNDED and len(text) > _HARMLESS:
-            _check_depth(text)
+            _check_depth(text)  # first: the older libyaml takes quadratic time, too
+        _check_events(text, nodes * 3 // 2)
         return _Parser(text).get_single_node(), special
     except yaml.YAMLError as error:
         if "duplicate anchor" in str(error):  # PyYAML's own rule, not YAML's and not Go's

@@ -1,6 +1,7 @@
 """A stream of manifests as a host sends it, and what comes back with some of its documents changed."""
 
 import re
+from sys import intern
 
 from mlmesh.manifests.expand import Expanded
 from mlmesh.manifests.limits import allowed_nodes
@@ -36,13 +37,15 @@ def read(data: bytes) -> "Stream":
 class Stream:
     """All documents of one input. ``documents`` are those that hold an object, in order."""
 
-    __slots__ = ("_files", "_lines", "budget", "data", "documents", "tree", "values")
+    __slots__ = ("_files", "_lines", "budget", "composed", "data", "documents", "tree", "values")
 
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.budget = Budget(allowed_nodes(len(data)))
         self.values = Values(self.budget)
-        self.tree: tuple[Document, Tree] | None = None  # of the document that was asked last: trees are large
+        # Of the document that was asked last: its root node, and its tree. Both are large.
+        self.composed: tuple[Document, Any] | None = None
+        self.tree: tuple[Document, Tree] | None = None
         self._lines: list[int] | None = None
         self._files: list[int] | None = None
         self.documents = [Document(self, index, *piece) for index, piece in enumerate(pieces(data))]
@@ -59,16 +62,16 @@ class Stream:
             return RESOURCE_LIST
         return HELM4 if first.mentions(_FILE_NAME) else PLAIN
 
-    def write(self, texts: "Mapping[int, bytes]") -> list[bytes]:
+    def write(self, texts: "Mapping[int, bytes]") -> "list[bytes | memoryview]":
         """The output in slices: the new texts by document index, and everything else byte for byte."""
-        out = []
+        data = memoryview(self.data)  # whose slices are no copies
+        out: list[bytes | memoryview] = []
         at = 0
         for index in sorted(texts):
             document = self.documents[index]
-            out.append(self.data[at : document.start])
-            out.append(texts[index])
+            out += (data[at : document.start], texts[index])
             at = document.end
-        out.append(self.data[at:] if at else self.data)
+        out.append(data[at:])
         return out
 
     def line(self, document: "Document") -> int:
@@ -156,7 +159,7 @@ class Document:
         word = data[at + 5 : end if stop < 0 else stop].partition(b" #")[0].strip()
         if not (word.isalnum() and word.isascii()):
             return None
-        kind = word.decode()
+        kind = intern(word.decode())  # few kinds, many documents
         return kind if isinstance(self.stream.values.plain[kind], str) else None
 
     @property
@@ -166,11 +169,21 @@ class Document:
         Parts may be shared: not to be changed. Raises InputError, with place and remedy, where Go or a limit refuses.
         """
         if self._data is None:
-            self._data, self._special = self.reading(self.text, self.stream.values)
+            self._data, self._special, root = self.reading(self.text, self.stream.values)
+            self.stream.composed = (self, root)
         return self._data  # type: ignore[no-any-return]
 
-    def reading(self, text: bytes, values: Values) -> "tuple[dict[str, Any], bool]":
-        """Go's reading of a text in this document's place, and whether it has aliases or tags. Raises InputError."""
+    def forget(self) -> None:
+        """Let go of all that reading and editing made of the document; asked again, it is read again."""
+        self._data = None
+        self.stream.composed = self.stream.tree = None
+        self.stream.values.shrink()
+
+    def reading(self, text: bytes, values: Values) -> "tuple[dict[str, Any], bool, Any]":
+        """Go's reading of a text in this document's place; whether it has aliases or tags; its root node.
+
+        Raises InputError.
+        """
         try:
             with Uncollected():
                 root, special = compose(text, values.budget.left)
@@ -185,7 +198,7 @@ class Document:
             raise InputError(
                 "the document is no object", place=self.place, remedy="a manifest is a map with apiVersion and kind"
             )
-        return value, special
+        return value, special, root
 
     def _error(self, refused: RefusedError) -> InputError:
         line = self.line + (refused.mark.line if refused.mark else 0)
@@ -196,8 +209,10 @@ class Document:
         """The document's nodes, for edits and lines. The stream keeps the last one only. Raises InputError."""
         kept = self.stream.tree
         if kept is None or kept[0] is not self:
+            composed = self.stream.composed
+            root = composed[1] if composed is not None and composed[0] is self else None
             try:
-                tree = Tree(self.text, special=self._special)
+                tree = Tree(self.text, special=self._special, root=root)
             except RefusedError as refused:
                 raise self._error(refused) from None
             self.stream.tree = kept = (self, tree)

@@ -43,18 +43,20 @@ class Entries:
 class Tree:
     """``root`` is the node of a document's object, ``text`` what its marks count in: no byte order mark is in it.
 
-    ``special``: there are aliases or tags. ``telling``: aliases can be told from what they name, so edits are safe.
+    Given the ``root`` of the same text, it is taken unless the tree must tell more. ``special``: there are aliases or
+    tags. ``telling``: aliases can be told from what they name, so edits are safe.
     """
 
     __slots__ = ("_entries", "_text", "_values", "root", "source", "special", "telling")
 
-    def __init__(self, source: bytes, *, special: bool) -> None:
+    def __init__(self, source: bytes, *, special: bool, root: "Any" = None) -> None:
         self.source = source
         self.special = special
         self.telling = True
-        self.root: Any = None
-        with Uncollected():
-            self._compose(source)
+        self.root = root
+        if root is None or special:
+            with Uncollected():
+                self._compose(source)
         self._text: str | None = None
         budget = Budget(0)  # only keys are read
         self._values = Expanded(budget, source) if self.special else Values(budget)

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+MANY = 20_000  # plain texts; a real stream repeats a few thousand
+
+
 class Budget:
     """How many nodes may still be read, over all documents of a stream."""
 
@@ -34,10 +37,16 @@ class Values:
 
     __slots__ = ("budget", "keys", "plain")
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, like: "Values | None" = None) -> None:
         self.budget = budget
-        self.plain = Plain()
-        self.keys = PlainKeys()
+        # What plain texts mean: each is worked out, and held, once.
+        self.plain: Plain = like.plain if like else Plain()
+        self.keys: PlainKeys = like.keys if like else PlainKeys()
+
+    def shrink(self) -> None:
+        """Forget what plain texts mean where they have become many."""
+        if len(self.plain) > MANY:
+            self.plain.clear()
 
     def read(self, node: "Any", depth: int = 1) -> "Any":
         """The value of any node. Raises RefusedError with the mark of what it refuses."""

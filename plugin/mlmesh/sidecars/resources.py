@@ -5,7 +5,9 @@ files/injection-template.yaml of the istiod chart), so a pod that has one gets t
 request above its limit: what is added is fitted to what the user set.
 """
 
-from mlmesh.graph.pods import PodTemplate
+from sys import intern
+
+from mlmesh.graph.pods import PodTemplate, pod_template
 from mlmesh.graph.release import Release
 from mlmesh.graph.stamps import additions, derived, stamped
 from mlmesh.model.errors import InputError
@@ -15,17 +17,25 @@ from mlmesh.model.units import milli
 from mlmesh.policy.defaults import PROXY_ROLES
 from mlmesh.roles import role_of
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mlmesh.manifests.objects import KubeObject
+
 PREFIX = "sidecar.istio.io/"
 PAIRS = (("proxyCPU", "proxyCPULimit"), ("proxyMemory", "proxyMemoryLimit"))
 INJECT = PREFIX + "inject"
 
 
-def size(release: Release) -> tuple[list[PodRole], list[Patch]]:
-    """Every pod template with its role, and the patches that give sidecars the size of theirs."""
+def size(items: "Iterable[KubeObject]", release: Release) -> tuple[list[PodRole], list[Patch]]:
+    """The pod templates among these objects, each with its role, and the patches that give sidecars their size."""
     pods: list[PodRole] = []
     patches: list[Patch] = []
-    for pod in release.pods():
-        owner = pod.owner
+    for owner in items:
+        pod = pod_template(owner)
+        if pod is None:
+            continue
         role, reason = role_of(pod, release)
         if role and role not in PROXY_ROLES:
             off = _without_sidecar(pod)
@@ -72,7 +82,9 @@ def _patch(pod: PodTemplate, role: str, reason: str, release: Release) -> Patch 
         operations.append({"op": "remove", "path": pod.pointer + pointer("metadata", "annotations", key)})
     if not operations:
         return None
-    return stamped(owner, operations, [path + pointer(key) for key in wanted], f"{role} sidecar: {reason}", role)
+    return stamped(
+        owner, operations, [path + pointer(key) for key in wanted], intern(f"{role} sidecar: {reason}"), role
+    )
 
 
 def _fitted(theirs: "dict[str, object]", sizes: "dict[str, str | None]", pod: PodTemplate) -> dict[str, str]:
