@@ -270,3 +270,5 @@ def test_operations_are_not_changed() -> None:
     value: dict[str, object] = {}
     assert edited("a: 1\n", add("/b", value), add("/b/c", 1)) == "a: 1\nb:\n  c: 1\n"
     assert value == {}
+    assert edited("a: 1\n", add("/b", []), add("/b/-", value), add("/b/0/c", 1)) == "a: 1\nb:\n  - c: 1\n"
+    assert value == {}

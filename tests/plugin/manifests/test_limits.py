@@ -135,6 +135,8 @@ def test_nodes() -> None:
     assert len(data(few)["a"]) == MAX_NODES - 9
     with pytest.raises(InputError, match="too many"):
         data(b"{a: [" + b"1," * (MAX_NODES + 10) + b"1]}")
+    with pytest.raises(InputError, match="too many"):  # before a single node is made: each list has a start and an end
+        data(b"{a: [" + b"[]," * (MAX_NODES * 9 // 10) + b"1]}")
     over = read(b"---\n{a: [" + b"1," * (MAX_NODES // 2) + b"1]}\n---\n{a: [" + b"1," * (MAX_NODES // 2) + b"1]}\n")
     assert over.documents[0].data
     with pytest.raises(InputError, match="too many"):

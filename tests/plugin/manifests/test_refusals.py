@@ -56,6 +56,20 @@ def test_what_would_change_another_place_is_refused(text: str, operation: "Opera
     assert caught.value.remedy
 
 
+@pytest.mark.parametrize(
+    ("text", "operations"),
+    [
+        ("a: 1\nb: |\n  x", [remove("/a"), add("/c", 1)]),
+        ("a: &x {y: 1}\nb:\n  <<: *x\n  c: |\n    z", [add("/b/d", 1)]),
+    ],
+    ids=["the first key goes", "before a merge key"],
+)
+def test_no_place_before_the_first_key(text: str, operations: "list[Operation]") -> None:
+    """Where a text ends in a block scalar without line break, new entries need the place before the first key."""
+    with pytest.raises(InputError, match="without line break"):
+        edited(text, *operations)
+
+
 def test_the_error_names_the_line_of_the_change() -> None:
     """The line is the one that was to be changed."""
     with pytest.raises(InputError) as caught:
