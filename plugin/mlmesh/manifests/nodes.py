@@ -19,8 +19,9 @@ _RECURSION_IS_BOUNDED = get_version() >= (0, 2, 6)  # before, libyaml lets PyYAM
 _HARMLESS = 10_000  # bytes that cannot nest deep enough for that
 
 # What may be an alias or a tag. Each pattern begins with its sign, which the regular expression engine finds fastest.
-_ALIAS = rb"\*(?<=[\s\[{,:?-]\*)[0-9A-Za-z_-]"
-_TAG = rb"!(?:(?<=[\s\[{,:?-]!)|(?<=\A!))"
+# Before it: a blank, a sign, or the last byte of a line break that only YAML 1.1 knows (U+0085, U+2028, U+2029).
+_ALIAS = rb"\*(?<=[\s\[{,:?\x85\xa8\xa9-]\*)[0-9A-Za-z_-]"
+_TAG = rb"!(?:(?<=[\s\[{,:?\x85\xa8\xa9-]!)|(?<=\A!))"
 
 _ADVICE = (
     ("mapping values are not allowed", "quote the value, or put what follows it on a line of its own"),

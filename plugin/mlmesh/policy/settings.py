@@ -1,7 +1,5 @@
 """The settings of one run: found in the stream, laid over the defaults, sent on as a ConfigMap."""
 
-import json
-
 from mlmesh import __version__
 from mlmesh.manifests import stream as manifests
 from mlmesh.manifests.objects import KubeObject, objects
@@ -44,6 +42,8 @@ class Policy:
             "metadata": {"name": name},
             "spec": self.carried,
         }
+        import json
+
         return name, json.dumps(policy, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
@@ -159,6 +159,8 @@ def _newer(needed: str) -> bool:
 
 
 def _from_configmap(item: KubeObject, place: str) -> "dict[str, Any]":
+    import json
+
     held = item.data.get("data")
     text = held.get(DATA_KEY) if isinstance(held, dict) else None
     try:

@@ -1,7 +1,5 @@
 """Findings and errors as a person reads them in a terminal at night."""
 
-from json import dumps
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -81,6 +79,8 @@ def _title(item: "Patch | PodRole") -> str:
 def _operation(operation: "Operation") -> str:
     if operation["op"] == "remove":
         return f"remove  {operation['path']}"
+    from json import dumps
+
     value = dumps(operation["value"], ensure_ascii=False)
     shown = value if len(value) <= SHOWN else f"{value[:SHOWN]}... ({len(value)} characters: see --format json)"
     return f"{operation['op']:<7} {operation['path']} = {shown}"
