@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST = $(BIN)/python -m pytest
 
-.PHONY: demo demo-down test test-long lint format lock bench tools clean
+.PHONY: demo demo-down test test-long lint format docs lock bench tools clean
 
 # The main job, from nothing, against a real API server; the cluster stays up until `make demo-down`.
 demo: $(VENV)/.ready
@@ -33,6 +33,11 @@ lint: $(VENV)/.ready
 format: $(VENV)/.ready
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+# Write the pages that are made from the program's own tables, and the chart's list of values.
+docs: $(VENV)/.ready
+	@$(BIN)/python -m dev.docs
+	@$(BIN)/python -m dev.chart_docs
 
 # Raise every locked package to its newest version. No address gets into the file.
 lock: $(VENV)/.ready
