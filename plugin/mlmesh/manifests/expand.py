@@ -84,6 +84,7 @@ class Expanded(Values):
                 value = node.value if node.style else self.plain[node.value]
                 return value if type(value) is str or not self.is_told(node) else node.value
             self.special = True
+            self.check_tag(node)
             return _tagged(node.tag, node.value)
         except RefusedError as refused:
             refused.mark = refused.mark or node.start_mark
@@ -94,11 +95,23 @@ class Expanded(Values):
         start, end = node.start_mark.index, node.end_mark.index
         if end - start == len(node.value):
             return False
+        told = re.compile(r"(?:&\S+(?:\s+#[^\n]*)*\s+)?!").match(self.characters(), start, end) is not None
+        if told:
+            self.special = True
+            self.check_tag(node)
+        return told
+
+    def check_tag(self, node: "Any") -> None:
+        """Refuses a tag that runs into a sign of flow style: to Go that is a part of it, to libyaml its end."""
+        end = node.end_mark.index
+        if not node.value and self.characters()[end : end + 1] in tuple(",[]{}"):
+            raise RefusedError("a tag without a value, and no blank behind it", "put a blank behind the tag")
+
+    def characters(self) -> str:
+        """What marks count in."""
         if isinstance(self.text, bytes):
             self.text = self.text.decode("utf-8-sig")
-        told = re.compile(r"(?:&\S+\s+)?!").match(self.text, start, end) is not None
-        self.special = self.special or told
-        return told
+        return self.text
 
     def sequence(self, node: "Any", depth: int) -> "list[Any]":
         """The value of a list."""
@@ -160,9 +173,10 @@ class Expanded(Values):
             raise no_name(node)
         try:
             if target.tag is None:
-                told = target.style or self.is_told(target)
+                told = target.style or (target.value != "<<" and self.is_told(target))
                 return str(target.value) if told else self.keys[target.value]
             self.special = True
+            self.check_tag(target)
             if target.tag == _MERGE_TAG and target.value == "<<":
                 return MERGE
             value = _tagged(target.tag, target.value)

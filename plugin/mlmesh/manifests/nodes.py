@@ -199,7 +199,8 @@ def _node(event: "Any", anchors: "dict[str, Any]") -> "Any":
         return Alias(event.anchor, target, event.start_mark, event.end_mark)
     node: Any
     if kind is yaml.ScalarEvent:
-        node = ScalarNode(event.tag, event.value, event.start_mark, event.end_mark, event.style)
+        tag: Any = None if event.tag == "!" else event.tag  # as `compose` has it
+        node = ScalarNode(tag, event.value, event.start_mark, event.end_mark, event.style)
     elif kind is yaml.MappingStartEvent:
         node = MappingNode(event.tag, [], event.start_mark, event.end_mark, event.flow_style)
     else:
