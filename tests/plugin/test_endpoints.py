@@ -153,3 +153,20 @@ def test_a_second_run_with_another_policy_moves_what_was_derived() -> None:
         {"timeout": "300s"},
         {"timeout": "7s"},
     ]
+
+
+def test_the_longest_timeout_is_the_longest_in_time() -> None:
+    """`5m` is longer than `120s`, though it is the shorter text."""
+    text = service({"match": [{"uri": {"prefix": "/v1/embeddings"}}, {"uri": {"prefix": "/v1/chat/completions"}}]})
+    assert blocks(text, policy(endpoints={"types": {"embeddings": {"timeout": "5m"}}}))[0]["timeout"] == "5m"
+
+
+def test_what_is_derived_no_more_is_no_longer_claimed() -> None:
+    """A policy that takes a block away takes the fields and the stamp that names them; the route is as it was."""
+    text = service(match(prefix="/v1/chat/completions"))
+    once = b"".join(rendered(text).output).decode()
+    nothing = policy(endpoints={"types": {"chat": {"timeout": None, "attempts": None}}})
+    (item,) = documents(rendered(once, nothing))
+    assert "timeout" not in item["spec"]["http"][0]
+    assert "retries" not in item["spec"]["http"][0]
+    assert "mlmesh.dev/derived" not in item["metadata"]["annotations"]
