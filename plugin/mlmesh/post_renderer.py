@@ -91,7 +91,8 @@ def post_render(
             texts[document.index], reread = edit(document, operations)
             items = list(objects(document, reread))
         release.add(items)
-        document.forget()
+        if document is not resource_list:  # that one is written again, with its results
+            document.forget()
         pods += sized
         patches += changes
 

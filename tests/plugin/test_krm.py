@@ -65,6 +65,13 @@ def test_warnings_leave_in_results_behind_those_of_others() -> None:
     assert result["tags"] == {"code": "MLM202"}
 
 
+def test_a_large_list_is_read_once() -> None:
+    """The results are written into what was read already: a list near the limits is not refused for a second reading."""
+    filler = ["apiVersion: v1\nkind: ConfigMap\ndata: {" + ", ".join(f"k{n}: v" for n in range(28_000)) + "}\n"]
+    (out,) = documents(rendered(resource_list(*filler, route())))
+    assert len(out["results"]) == 2
+
+
 def test_a_broken_invariant_fails_the_function() -> None:
     """kustomize drops `results` and believes the exit code alone: non-zero, with the finding on standard error."""
     done = run(stdin=resource_list(BROKEN))
