@@ -66,7 +66,7 @@ def test_warnings_leave_in_results_behind_those_of_others() -> None:
 
 
 def test_a_large_list_is_read_once() -> None:
-    """The results are written into what was read already: a list near the limits is not refused for a second reading."""
+    """The results go into what was read already: a list near the limits is not refused for a second reading."""
     filler = ["apiVersion: v1\nkind: ConfigMap\ndata: {" + ", ".join(f"k{n}: v" for n in range(28_000)) + "}\n"]
     (out,) = documents(rendered(resource_list(*filler, route())))
     assert len(out["results"]) == 2
