@@ -83,9 +83,9 @@ def _run(arguments: list[str]) -> "tuple[int, Sequence[bytes | memoryview], str]
             raise error
     except MlmeshError as caught:
         return caught.exit_code, [], error_text(caught)
-    if any(finding.severity == "error" for finding in findings):
-        return 1, [], findings_text(findings, refused=True)
-    heard = [finding for finding in findings if finding.severity == "warning"]
+    heard = [finding for finding in findings if finding.severity != "info"]  # the report has them all
+    if any(finding.severity == "error" for finding in heard):
+        return 1, [], findings_text(heard, refused=True)
     return 0, chunks, findings_text(heard, refused=False) if heard else ""
 
 

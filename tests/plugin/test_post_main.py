@@ -74,6 +74,30 @@ def test_bad_input_exits_2_with_one_message(stdin: str | bytes, message: str) ->
     assert "Traceback" not in text(done.stderr)
 
 
+def test_at_night_only_errors_and_warnings_are_said(tmp_path: Path) -> None:
+    """What is merely told stands in the report: a refusal is no place for it."""
+    dead = yaml.safe_dump_all(
+        {
+            "apiVersion": "networking.istio.io/v1",
+            "kind": kind,
+            "metadata": {"name": name, "namespace": "ml"},
+            "spec": spec,
+        }
+        for kind, name, spec in (
+            ("VirtualService", "vs", {"hosts": ["svc"], "http": [{"route": [{"destination": {"host": "v1"}}]}]}),
+            ("DestinationRule", "called", {"host": "svc", "trafficPolicy": {"loadBalancer": {}}}),
+            ("DestinationRule", "sent-to", {"host": "v1", "trafficPolicy": {"loadBalancer": {}}}),
+        )
+    )
+    report = tmp_path / "report"
+    done = run("--report", str(report), stdin=f"{dead}---\n{BROKEN}")
+    assert done.returncode == 1
+    assert b"MLM701" in done.stderr
+    assert b"MLM101" not in done.stderr
+    assert "INFO MLM101" in report.read_text()
+    assert run(stdin=dead).stderr == b""
+
+
 def test_an_empty_stream_leaves_one_comment() -> None:
     """Helm 4 refuses empty output, and Helm 3 takes it for a release without objects: neither is left in doubt."""
     for empty in ("", "\n", "  \n\n"):
