@@ -104,8 +104,8 @@ def run(command: Command, seconds: float = SECONDS_FOR_ONE) -> Run:
         if process.returncode not in command.accepted:
             errors.seek(0)
             lines = errors.read().decode(errors="replace").strip().splitlines() or ["no message"]
-            said = re.sub(r"/\S*/", "", lines[0])  # the page is no place for this machine's paths
-            raise RunError(f"exit {process.returncode}: {said[:160]}")
+            message = re.sub(r"/\S*/", "", lines[0])  # the page is no place for this machine's paths
+            raise RunError(f"exit {process.returncode}: {message[:160]}")
         if command.documents:
             said.seek(0)
             tested = re.search(rb"(\d+) tests?,", said.read())
