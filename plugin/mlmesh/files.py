@@ -17,9 +17,9 @@ def read_input(name: str) -> bytes:
     """The stream: a file, or standard input for ``-``. Raises InputError where it cannot be read."""
     if name != "-":
         return _read(name)
-    if sys.stdin.isatty():
+    if sys.stdin is None or sys.stdin.isatty():
         raise InputError(
-            "standard input is a terminal: there are no manifests to read",
+            f"standard input is {'closed' if sys.stdin is None else 'a terminal'}: there are no manifests to read",
             remedy="helm install ... --post-renderer mlmesh-post, or: helm template ... | mlmesh-post",
         )
     return sys.stdin.buffer.read()

@@ -23,9 +23,7 @@ HELM4 = "--called-by=helm4"
 
 def main() -> "NoReturn":
     """The console script. It leaves without the interpreter's tidying up, which costs a tenth of a small run."""
-    code = run(sys.argv[1:])
-    sys.stderr.flush()
-    os._exit(code)
+    os._exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
@@ -43,7 +41,7 @@ def run(arguments: list[str]) -> int:
 
         code, chunks = 0, [block_scalar(message)]
     elif message:
-        sys.stderr.write(message)
+        _say(message)
     return code or _write(chunks)
 
 
@@ -91,8 +89,17 @@ def _run(arguments: list[str]) -> "tuple[int, Sequence[bytes | memoryview], str]
 
 def _write(chunks: "Sequence[bytes | memoryview]") -> int:
     try:
-        sys.stdout.buffer.writelines(chunks)
-        sys.stdout.buffer.flush()
+        with open(1, "wb", closefd=False) as output:
+            output.writelines(chunks)
     except BrokenPipeError:
         return 141
+    except OSError as problem:
+        _say(f"mlmesh: standard output cannot be written: {problem.strerror}. What was written is not whole.\n")
+        return 2
     return 0
+
+
+def _say(message: str) -> None:
+    if sys.stderr is not None:  # it may be closed
+        sys.stderr.write(message)
+        sys.stderr.flush()

@@ -133,6 +133,24 @@ def test_a_closed_pipe_exits_141_without_a_word() -> None:
     process.stderr.close()
 
 
+@pytest.mark.parametrize(
+    ("redirection", "code", "message"),
+    [
+        (">/dev/full", 2, "standard output cannot be written"),
+        (">&-", 2, "standard output cannot be written"),
+        ("<&-", 2, "standard input is closed"),
+        ("2>&-", 0, ""),
+    ],
+)
+def test_a_stream_that_cannot_be_read_or_written_is_told(redirection: str, code: int, message: str) -> None:
+    """A full disk or a closed descriptor is no defect of ours: an exit code, one sentence, no traceback."""
+    command = f"{BIN / 'mlmesh-post'} {redirection}"
+    done = subprocess.run(["sh", "-c", command], input=pod().encode(), capture_output=True, check=False, timeout=60)
+    assert done.returncode == code
+    assert message in text(done.stderr)
+    assert "Traceback" not in text(done.stderr)
+
+
 @pytest.mark.parametrize("called_by", ["", "--called-by=helm4"])
 def test_a_secret_in_a_failing_stream_is_never_printed(called_by: str, tmp_path: Path) -> None:
     """Neither an invariant's failure, nor a parse error beside or inside the Secret, shows its data anywhere."""

@@ -4,6 +4,10 @@ import re
 
 from mlmesh.model.errors import InputError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 BOM = b"\xef\xbb\xbf"
 _NEWLINE = 10
 _NO_OBJECT = (b"...", b"null", b"~")
@@ -41,9 +45,9 @@ def line_number(data: bytes, offset: int) -> int:
     return data.count(b"\n", 0, offset) + 1
 
 
-def _next(find: "object", at: int) -> int:
+def _next(find: "Callable[[bytes, int], int]", at: int) -> int:
     """The next separator's first dash, or -1."""
-    found: int = find(b"\n---", at)  # type: ignore[operator]
+    found = find(b"\n---", at)
     return found + 1 if found >= 0 else -1
 
 
