@@ -99,6 +99,7 @@ def post_render(
     findings = run(release)
     if resource_list and findings:
         patches.append(krm.results(resource_list, findings))
-        texts[0], _ = edit(resource_list, [operation for patch in patches for operation in patch.operations])
+        operations = [operation for patch in patches if patch.document == 0 for operation in patch.operations]
+        texts[0], _ = edit(resource_list, operations)
     empty = not stream.documents and not data.strip()
     return Result(stream, [EMPTY] if empty else stream.write(texts), patches, pods, findings)

@@ -72,6 +72,13 @@ def test_a_large_list_is_read_once() -> None:
     assert len(out["results"]) == 2
 
 
+def test_a_document_behind_the_list_keeps_its_own_changes() -> None:
+    """Joined streams are odd, but each document gets its own operations and no other's."""
+    listed, behind = documents(rendered(f"{resource_list(route())}---\n{pod()}"))
+    assert len(listed["results"]) == 2
+    assert behind["spec"]["template"]["metadata"]["annotations"]["sidecar.istio.io/proxyCPU"] == "500m"
+
+
 def test_a_broken_invariant_fails_the_function() -> None:
     """kustomize drops `results` and believes the exit code alone: non-zero, with the finding on standard error."""
     done = run(stdin=resource_list(BROKEN))
