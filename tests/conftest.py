@@ -17,10 +17,15 @@ from dev.progress import StepError
 from dev.toolchain import ROOT
 from dev.toolchain import tool as get_tool
 from tests.support.clusters import TestCluster, end_abandoned
-from tests.support.running import DATA_PREFIX, no_data, skips_are_failures
+from tests.support.running import EXCUSES, no_data, skips_are_failures
 from tests.support.running import not_run as end_as_not_run
 
 T = TypeVar("T")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--red`, for tests/mesh. Only here are options heard in time."""
+    parser.addoption("--red", action="store_true", help="take away what each mesh test proves; it must then fail")
 
 
 @pytest.fixture(scope="session")
@@ -90,7 +95,7 @@ def pytest_runtest_makereport(
     report: pytest.TestReport = yield  # type: ignore[assignment]
     if report.skipped and not hasattr(report, "wasxfail") and skips_are_failures():
         reason = skip_reason(report)
-        if not reason.startswith(DATA_PREFIX):
+        if not reason.startswith(EXCUSES):
             report.outcome = "failed"
             report.longrepr = f"NOT RUN: {reason}"
     return report  # type: ignore[return-value]

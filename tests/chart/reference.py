@@ -179,7 +179,7 @@ SIDECARS: list[Field] = list(
         7,
         "apps/v1",
         "Deployment",
-        "inference-service",
+        "inference-v1",
         {
             f"{_ANNOTATION}proxyCPU": "500m",
             f"{_ANNOTATION}proxyMemory": "512Mi",

@@ -8,12 +8,21 @@ from tests.chart.charts import Render, find, kinds
 
 DEMO = ("-f", "values/demo.yaml")
 TEMPLATES = {
-    "Deployment": ("inference-service", "ml-serving", "inference"),
+    "Deployment": ("llm-service", "ml-serving", "inference"),
     "StatefulSet": ("feature-store", "ml-serving", "feature-store"),
     "DaemonSet": ("monitoring-stack", "ml-serving", "monitoring"),
     "Job": ("training-jobs", "ml-training", "training"),
     "CronJob": ("pipeline-controller", "ml-training", "pipeline-controller"),
 }
+
+COMPONENTS = (
+    "inference-service",
+    "feature-store",
+    "model-registry",
+    "training-jobs",
+    "pipeline-controller",
+    "monitoring-stack",
+)
 
 
 def _template(document: dict[str, Any]) -> dict[str, Any]:
@@ -55,10 +64,11 @@ def test_pods_carry_selector_role_and_identity(render: Render, kind: str) -> Non
 
 
 def test_the_demo_has_every_component_and_kind(render: Render) -> None:
-    """All six components run in the demo, and all kinds of workload occur."""
+    """All six components run in the demo, and what its routes send to; all kinds of workload occur."""
     objects = render(*DEMO)
     found = [document for kind in TEMPLATES for document in kinds(objects, kind)]
-    assert len(found) == 6
+    labels = {_template(document)["metadata"]["labels"]["app"] for document in found}
+    assert labels == {*COMPONENTS, "llm-service", "kserve-predictor"}
     assert {document["kind"] for document in found} == set(TEMPLATES)
 
 

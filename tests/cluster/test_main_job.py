@@ -57,7 +57,7 @@ def test_the_demo_s_pods_carry_the_sizes_of_their_roles(releases: Releases, helm
             annotations = value_at(item, path)["metadata"]["annotations"]
             assert len([key for key in annotations if key.startswith("sidecar.istio.io/proxy")]) == 4, item
             sized += 1
-    assert sized == 6
+    assert sized == 9
 
 
 @pytest.mark.parametrize("helm", ["helm3", "helm4"])
@@ -104,7 +104,7 @@ def test_bad_input_is_heard_as_a_broken_invariant_is(releases: Releases, helm: s
     """Exit codes 2 of every kind are in Helm's own error too: on Helm 4 nothing else would tell."""
     for settings, message in (
         ("--set policy.sidecars.inference.proxyCPU=1gb", "'1gb' is not a resource quantity"),
-        ("--set components.inference-service.workload.kind=Deployment -f values/demo.yaml --post-renderer-args --polcy",
+        ("-f values/demo.yaml --post-renderer-args --polcy",
          "--polcy"),
         ("--post-renderer-args --policy=nowhere.yaml", "nowhere.yaml"),
     ):  # fmt: skip

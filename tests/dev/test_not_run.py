@@ -11,7 +11,7 @@ from dev.toolchain import ROOT
 
 SUITE = """
 import pytest
-from tests.support.running import no_data, not_run
+from tests.support.running import no_data, no_root, not_run
 
 def test_fine():
     pass
@@ -21,6 +21,9 @@ def test_tool():
 
 def test_data():
     no_data("no corpus here")
+
+def test_root():
+    no_root("no root here")
 
 def test_plain():
     pytest.skip("just so")
@@ -53,6 +56,7 @@ def test_each_is_told_with_its_reason(tmp_path: Path) -> None:
         "test_data: data: no corpus here",
         "test_marked: marked",
         "test_plain: just so",
+        "test_root: root: no root here",
         "test_tool: no compiler here",
     ]
 

@@ -32,13 +32,13 @@ def test_a_second_run_gives_the_same_bytes(
 
 
 def test_only_what_the_plan_names_has_changed(helm: Callable[[str], Helm], tmp_path: Path) -> None:
-    """The demo's policy, six workloads and LLM routes change, and no other byte of the stream."""
+    """The demo's policy, nine workloads and LLM routes change, and no other byte of the stream."""
     text = stream(helm("helm3"), tmp_path, "demo.yaml")
     result = rendered(text)
     assert sorted((patch.kind, patch.role) for patch in result.patches) == [
         ("CronJob", "pipeline-controller"),
         ("DaemonSet", "monitoring"),
-        ("Deployment", "inference"),
+        *[("Deployment", "inference")] * 4,
         ("Deployment", "model-registry"),
         ("Job", "training"),
         ("MeshPolicy", ""),

@@ -1,0 +1,94 @@
+"""The release in a real mesh, shared by the session; the table of what was measured; and `--red`, the counter-proof."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from dev.mesh.demo import CALLERS
+from dev.mesh.lab import Mesh
+from dev.mesh.traffic import Pod
+from tests.mesh import red, table
+from tests.mesh.slow import Slow, begin
+from tests.support.meshes import running_mesh
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker of what a test proves."""
+    config.addinivalue_line(
+        "markers", "proves(kind, name, namespace='ml-serving', part='', put=None): what the test's claim rests on"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `--red` only the tests that name what they prove are run, and each must fail."""
+    if config.getoption("--red"):
+        red.expect_failure(config, items)
+
+
+@pytest.fixture(scope="session")
+def mesh() -> Iterator[Mesh]:
+    """istiod and the release of values/demo.yaml, installed with the post-renderer; beside it the tests' own pods."""
+    with running_mesh() as own:
+        for file in (CALLERS, Path(__file__).parent / "beside.yaml"):
+            own.cluster.kubectl("apply", "-f", str(file))
+        own.install("--values", "values/demo.yaml")
+        yield own
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Write the table of what was measured into the docs."""
+    if not session.config.getoption("--red"):
+        table.write(exitstatus)
+
+
+@pytest.fixture(autouse=True)
+def _red(request: pytest.FixtureRequest) -> Iterator[None]:
+    if not request.config.getoption("--red"):
+        yield
+        return
+    with red.taken_away(request.getfixturevalue("mesh"), request.node):
+        yield
+
+
+@pytest.fixture
+def measured(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """`measured(row, what)`: a row of the reference design, with its section, and what this run saw of it."""
+    return lambda row, what: table.add(request.node, row, what)
+
+
+@pytest.fixture(scope="session")
+def frontend(mesh: Mesh) -> Pod:
+    """A caller with a sidecar, as `frontend-sa` of `ml-frontend`, which `inference-access` names."""
+    return mesh.pod("ml-frontend", app="frontend")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def slow(request: pytest.FixtureRequest) -> dict[str, Slow]:
+    """The requests that take minutes, by name; begun as soon as the mesh stands."""
+    wanted = any("slow" in getattr(item, "fixturenames", ()) for item in request.session.items)
+    return begin(request.getfixturevalue("frontend")) if wanted else {}
+
+
+@pytest.fixture(scope="session")
+def stranger(mesh: Mesh) -> Pod:
+    """A caller with a sidecar whom no policy names."""
+    return mesh.pod("ml-frontend", app="stranger")
+
+
+@pytest.fixture(scope="session")
+def breaker(mesh: Mesh) -> Pod:
+    """A caller like `frontend`, for itself: what its Envoy ejects is ejected for no other test."""
+    return mesh.pod("ml-frontend", app="breaker")
+
+
+@pytest.fixture(scope="session")
+def outsider(mesh: Mesh) -> Pod:
+    """A caller without a sidecar, outside the mesh."""
+    return mesh.pod("outside", app="outsider")
+
+
+@pytest.fixture(scope="session")
+def gateway(mesh: Mesh) -> Pod:
+    """The pod that istiod deployed for the Gateway `ml-gateway`."""
+    return mesh.pod("ml-serving", **{"gateway.networking.k8s.io/gateway-name": "ml-gateway"})
