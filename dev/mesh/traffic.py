@@ -125,11 +125,6 @@ class Pod:
         finally:
             connection.close()
 
-    def stat(self, name: str) -> int:
-        """The sum of the Envoy's counters and gauges whose names end in `name`; 0 where there are none."""
-        found = json.loads(self.envoy(f"stats?format=json&filter={name}$"))["stats"]
-        return sum(each["value"] for each in found if "value" in each)
-
     def proxy_log(self) -> list[str]:
         """The lines that the proxy printed; its access log is among them."""
         return self.sandbox.log(PROXY).splitlines()

@@ -14,7 +14,7 @@ def test_upgrade_rollback_uninstall_and_reinstall(releases: Releases, helm: str)
     cluster = releases.cluster
 
     def cpu() -> str:
-        item = cluster.get("deployment", "inference-service", "ml-serving")
+        item = cluster.get("deployment", "inference-v1", "ml-serving")
         assert item is not None
         value: str = item["spec"]["template"]["metadata"]["annotations"]["sidecar.istio.io/proxyCPU"]
         return value
@@ -26,7 +26,7 @@ def test_upgrade_rollback_uninstall_and_reinstall(releases: Releases, helm: str)
     releases.ok(helm, "rollback ml-mesh 1")
     assert cpu() == "500m"
     releases.ok(helm, "uninstall ml-mesh --wait")
-    assert cluster.get("deployment", "inference-service", "ml-serving") is None
+    assert cluster.get("deployment", "inference-v1", "ml-serving") is None
     assert cluster.get("virtualservice.networking.istio.io", "llm-timeouts", "ml-serving") is None
     for namespace in ("ml-serving", "ml-training"):
         assert cluster.get("namespace", namespace) is not None
@@ -40,9 +40,9 @@ def test_an_upgrade_that_forgets_the_flag_or_breaks_a_rule_changes_nothing(relea
     releases.ok(helm, f"{INSTALL} {DEMO}")
     before = releases.generations()
     for command in (
-        f"upgrade ml-mesh chart/ {DEMO} --set components.inference-service.workload.spec.replicas=3",
+        f"upgrade ml-mesh chart/ {DEMO} --set components.inference-v1.workload.spec.replicas=3",
         f"{UPGRADE} {DEMO} --set gateways.ml-gateway.serviceAccount= "
-        "--set components.inference-service.workload.spec.replicas=3",
+        "--set components.inference-v1.workload.spec.replicas=3",
     ):
         releases.refused(helm, command)
         assert releases.generations() == before

@@ -9,7 +9,7 @@ from dev.mesh.demo import CALLERS
 from dev.mesh.lab import Mesh
 from dev.mesh.traffic import Pod
 from tests.mesh import red, table
-from tests.mesh.slow import Slow, begin
+from tests.mesh.slow import SlowRequests
 from tests.support.meshes import running_mesh
 
 
@@ -64,10 +64,20 @@ def frontend(mesh: Mesh) -> Pod:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def slow(request: pytest.FixtureRequest) -> dict[str, Slow]:
-    """The requests that take minutes, by name; begun as soon as the mesh stands."""
-    wanted = any("slow" in getattr(item, "fixturenames", ()) for item in request.session.items)
-    return begin(request.getfixturevalue("frontend")) if wanted else {}
+def slow(request: pytest.FixtureRequest) -> SlowRequests | None:
+    """The requests that take minutes, begun as soon as the mesh stands; with `--red` each when it is asked for."""
+    if not any("slow_requests" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        return None
+    requests = SlowRequests(request.getfixturevalue("frontend"))
+    if not request.config.getoption("--red"):
+        requests.begin_all()
+    return requests
+
+
+@pytest.fixture
+def slow_requests(slow: SlowRequests) -> SlowRequests:
+    """The same, for a test that looks at one of them."""
+    return slow
 
 
 @pytest.fixture(scope="session")

@@ -13,6 +13,7 @@ MeasuredBy = Callable[[str, str], None]
 HOST = ("--header", "Host: inference.ml.example.com")
 
 
+@pytest.mark.proves("gateways.gateway.networking.k8s.io", "ml-gateway", part="/spec/listeners/1")
 def test_the_gateway_is_programmed_with_both_listeners(mesh: Mesh, measured: MeasuredBy) -> None:
     """istiod accepts the Gateway and each of its listeners, and gives it an address."""
 

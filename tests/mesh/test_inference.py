@@ -38,6 +38,7 @@ def ask(caller: Pod, gateway: Pod) -> int:
     return caller.call(url, "--body", body, "--header", "Content-Type: application/json").status
 
 
+@pytest.mark.proves("services", "picker", "pool")
 def test_the_picker_sends_to_the_idle_server(mesh: Mesh, outsider: Pod, pool: Pod, measured: MeasuredBy) -> None:
     """Thirty requests to a pool of three servers all go to the one whose own metrics say that it is idle."""
     assert eventually(lambda: ask(outsider, pool) == 200, 40)
@@ -54,7 +55,7 @@ def test_the_picker_sends_to_the_idle_server(mesh: Mesh, outsider: Pod, pool: Po
     measured("§3 InferencePool with its endpoint picker", "30 of 30 requests to the one idle server of three")
 
 
-@pytest.mark.usefixtures("pool")
+@pytest.mark.proves("inferencepools", "servers", "pool", part="/spec/endpointPickerRef/failureMode", put="FailOpen")
 def test_without_the_picker_the_pool_is_closed(mesh: Mesh, outsider: Pod, pool: Pod, measured: MeasuredBy) -> None:
     """failureMode FailClose: where the picker is gone, requests are refused and no server sees them."""
     assert eventually(lambda: ask(outsider, pool) == 200, 40)

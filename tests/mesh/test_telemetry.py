@@ -23,7 +23,7 @@ LINE = re.compile(
 )
 
 
-@pytest.mark.proves("telemetries", "ml-telemetry", part="/spec/accessLogging", put=[{"disabled": True}])
+@pytest.mark.proves("telemetries", "ml-telemetry", part="/spec/accessLogging/0/disabled", put=True)
 def test_the_access_log_tells_who_asked_what_and_how_it_ended(
     outsider: Pod, gateway: Pod, measured: MeasuredBy
 ) -> None:
