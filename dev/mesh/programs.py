@@ -48,4 +48,6 @@ class Programs:
         ports = [word for port in tcp_ports(container) for word in ("--port", str(port))]
         if not ports:
             return ["sleep", "infinity"]
-        return [self.path("mesh-app"), "serve", "--name", pod["metadata"]["name"], "--socket", str(socket), *ports]
+        grace = str(pod["spec"].get("terminationGracePeriodSeconds", 0))
+        named = ("--name", pod["metadata"]["name"], "--socket", str(socket), "--grace", grace)
+        return [self.path("mesh-app"), "serve", *named, *ports]

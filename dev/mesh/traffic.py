@@ -98,7 +98,7 @@ class Pod:
         self.behave("")
 
     def behave(self, what: str) -> None:
-        """Tell the app how to treat every request from now on: `status=503,delay=2`; see dev/mesh/app/README.md."""
+        """Tell the app how to treat the requests from now on: `status=503,delay=2`; see dev/mesh/app/README.md."""
         self.control("PUT", "/behaviour", what)
 
     def control(self, method: str, path: str, body: str = "") -> Any:

@@ -190,7 +190,7 @@ func (x *exchange) stream(model string) {
 // metrics are vLLM's gauges, as the endpoint picker of the Gateway API Inference Extension reads them.
 func (a *app) metrics(w http.ResponseWriter) {
 	a.mu.Lock()
-	waiting, running, kv := max(a.standing.waiting, 0), a.standing.running, a.standing.kv
+	waiting, running, kv := max(a.standing[0].waiting, 0), a.standing[0].running, a.standing[0].kv
 	if running < 0 {
 		running = a.inFlight
 	}

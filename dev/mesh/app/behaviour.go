@@ -14,13 +14,12 @@ type behaviour struct {
 	reset                      string // "before", "after" or ""
 
 	// Of the standing behaviour alone.
-	fail             int
 	waiting, running int
 	kv               float64
 }
 
 func normal() behaviour {
-	return behaviour{status: -1, body: -1, tokens: -1, grpc: -1, fail: -1, waiting: -1, running: -1}
+	return behaviour{status: -1, body: -1, tokens: -1, grpc: -1, waiting: -1, running: -1}
 }
 
 // parseBehaviour reads `status=503,delay=2.5`; "" is the normal behaviour.
@@ -53,7 +52,7 @@ func parseBehaviour(text string, standing bool) (behaviour, error) {
 			if value != "before" && value != "after" {
 				err = fmt.Errorf("%q is neither before nor after", value)
 			}
-		case "fail", "waiting", "running", "kv":
+		case "waiting", "running", "kv":
 			if !standing {
 				err = fmt.Errorf("is for the standing behaviour alone")
 				break
@@ -69,10 +68,21 @@ func parseBehaviour(text string, standing bool) (behaviour, error) {
 	return told, nil
 }
 
+// parseStanding reads behaviours with `;` between them: one for each request to come, the last for all further ones.
+func parseStanding(text string) ([]behaviour, error) {
+	told := []behaviour{}
+	for part := range strings.SplitSeq(text, ";") {
+		one, err := parseBehaviour(part, true)
+		if err != nil {
+			return nil, err
+		}
+		told = append(told, one)
+	}
+	return told, nil
+}
+
 func (b *behaviour) stand(key, value string) (err error) {
 	switch key {
-	case "fail":
-		b.fail, err = whole(value, 0, 1<<30)
 	case "waiting":
 		b.waiting, err = whole(value, 0, 1<<30)
 	case "running":

@@ -51,6 +51,7 @@ func call(arguments []string) error {
 	flags.StringVar(&c.method, "method", "", "method (GET; POST with --body)")
 	flags.Func("header", "'Name: value' (repeatable); Host sets the authority", c.addHeader)
 	flags.StringVar(&c.body, "body", "", "request body, or text of each message")
+	bodyBytes := flags.Int("body-bytes", 0, "instead of --body: a request body of so many bytes")
 	flags.IntVar(&c.messages, "messages", 0, "messages to send (--websocket: 1; --grpc: a stream of so many)")
 	flags.BoolVar(&c.newConnections, "new-connections", false, "a new connection for each request")
 	flags.BoolVar(&c.http10, "http10", false, "HTTP/1.0")
@@ -62,6 +63,9 @@ func call(arguments []string) error {
 	}
 	c.timeout = time.Duration(*timeout * float64(time.Second))
 	c.interval = time.Duration(*interval * float64(time.Second))
+	if *bodyBytes > 0 {
+		c.body = strings.Repeat("x", *bodyBytes)
+	}
 	if err := c.complete(flags, *count, *concurrency); err != nil {
 		return err
 	}
@@ -116,7 +120,7 @@ func (c *caller) complete(flags *flag.FlagSet, count, concurrency int) (err erro
 		c.host = c.url.Host
 	}
 	withBody := false
-	flags.Visit(func(set *flag.Flag) { withBody = withBody || set.Name == "body" })
+	flags.Visit(func(set *flag.Flag) { withBody = withBody || strings.HasPrefix(set.Name, "body") })
 	if c.method == "" {
 		c.method = http.MethodGet
 		if withBody {

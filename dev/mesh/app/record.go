@@ -34,7 +34,7 @@ type ledger struct {
 	bytes                             int
 	full                              bool
 	inFlight, maxInFlight, connection int
-	standing                          behaviour
+	standing                          []behaviour // the first is in force; never empty
 }
 
 func (l *ledger) connected() {
@@ -49,13 +49,14 @@ func (l *ledger) begin(toldItself bool) behaviour {
 	defer l.mu.Unlock()
 	l.inFlight++
 	l.maxInFlight = max(l.maxInFlight, l.inFlight)
-	switch {
-	case toldItself || l.standing.fail == 0:
+	if toldItself {
 		return normal()
-	case l.standing.fail > 0:
-		l.standing.fail--
 	}
-	return l.standing
+	standing := l.standing[0]
+	if len(l.standing) > 1 {
+		l.standing = l.standing[1:]
+	}
+	return standing
 }
 
 func (l *ledger) end(entry request) {
@@ -105,7 +106,7 @@ func (a *app) control() http.Handler {
 	mux.HandleFunc("PUT /behaviour", func(w http.ResponseWriter, r *http.Request) {
 		text, err := io.ReadAll(io.LimitReader(r.Body, 1<<16))
 		check(err)
-		told, err := parseBehaviour(string(text), true)
+		told, err := parseStanding(string(text))
 		if err != nil {
 			sendJSON(w, http.StatusBadRequest, map[string]any{"error": err.Error()})
 			return

@@ -58,7 +58,7 @@ func serve(arguments []string) error {
 	stop, done := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer done()
 	a := &app{name: *name, model: *model}
-	a.standing = normal()
+	a.standing = []behaviour{normal()}
 	a.grpc = a.grpcServer()
 	control, err := listenControl(*socket)
 	if err != nil {
