@@ -15,7 +15,10 @@ def app(number: int) -> str:
 
 
 def workload(number: int) -> str:
-    """A workload with one pod template of about 1.6 kB; every second template says its role, and so gets patched."""
+    """A workload with one pod template of about 1.6 kB; every second template says its role, and so gets patched.
+
+    Nothing else in it tells a role: neither its image nor its arguments are those of a known program.
+    """
     kind = _KINDS[number % len(_KINDS)]
     name = app(number)
     role = f"    mlmesh.dev/role: {ROLES[number // 2 % len(ROLES)]}\n" if number % 2 else ""
@@ -56,8 +59,8 @@ containers:
   args:
   - --model=/models/{name}
   - --port=8080
-  - --max-num-seqs={64 + number % 64}
-  - "--gpu-memory-utilization=0.9"
+  - --max-connections={64 + number % 64}
+  - "--request-queue-factor=0.9"
   env:
   - name: POD_NAME
     valueFrom:

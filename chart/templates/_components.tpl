@@ -49,11 +49,12 @@ dict "name" <component> "component" <its values> "template" <the pod template>. 
 
 {{- /* The name of a component's workload: dict "root" $ "name" <component> "component" <its values> "spec" <as rendered>.
 The template of a Job cannot change, so its name holds a hash of all that goes into the template: that is also the
-chart's version and the role's sidecar, which the post-renderer writes after rendering. */ -}}
+chart's version, and the role's sidecar and its kind, which the post-renderer writes after rendering. */ -}}
 {{- define "ml-mesh.workloadName" -}}
 {{- if eq .component.workload.kind "Job" -}}
 {{- $sidecar := dig .component.role dict (deepCopy .root.Values.policy.sidecars) -}}
-{{- $hash := list .spec .root.Chart.Version $sidecar | toJson | sha256sum | trunc 8 -}}
+{{- $native := .root.Values.policy.mesh.nativeSidecars -}}
+{{- $hash := list .spec .root.Chart.Version $sidecar $native | toJson | sha256sum | trunc 8 -}}
 {{- printf "%s-%s" (.name | trunc 54 | trimSuffix "-") $hash -}}
 {{- else -}}
 {{- .name -}}

@@ -62,7 +62,9 @@ context. One in a namespace of this release must belong to somebody here, so it 
 {{- range $name, $component := .Values.components -}}
 {{- if include "ml-mesh.on" $component -}}
 {{- $namespace := include "ml-mesh.namespace" (dict "root" $ "key" $component.namespace) -}}
-{{- $_ := set $components $name (dict "role" $component.role "namespace" $namespace "selector" $component.selector) -}}
+{{- $known := dict "role" $component.role "namespace" $namespace "selector" $component.selector -}}
+{{- with $component.serves }}{{- $_ := set $known "serves" . }}{{- end -}}
+{{- $_ := set $components $name $known -}}
 {{- end -}}
 {{- end -}}
 {{- $external := dict -}}
@@ -76,7 +78,11 @@ context. One in a namespace of this release must belong to somebody here, so it 
 {{- with $components }}{{- $_ := set $spec "components" . }}{{- end -}}
 {{- with .Values.policy.mesh }}{{- $_ := set $spec "mesh" . }}{{- end -}}
 {{- with .Values.policy.sidecars }}{{- $_ := set $spec "sidecars" . }}{{- end -}}
-{{- with .Values.policy.endpoints.types }}{{- $_ := set $spec "endpoints" (dict "types" .) }}{{- end -}}
+{{- $endpoints := dict -}}
+{{- range $key := list "types" "objectives" -}}
+{{- with dig $key dict (deepCopy $.Values.policy.endpoints) }}{{- $_ := set $endpoints $key . }}{{- end -}}
+{{- end -}}
+{{- with $endpoints }}{{- $_ := set $spec "endpoints" . }}{{- end -}}
 {{- with .Values.policy.invariants.severity }}{{- $_ := set $spec "invariants" (dict "severity" .) }}{{- end -}}
 {{- with $external }}{{- $_ := set $spec "external" . }}{{- end -}}
 {{- with .Values.policy.owns }}{{- $_ := set $spec "owns" . }}{{- end -}}

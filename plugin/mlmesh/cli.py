@@ -4,13 +4,15 @@ import click
 import jsonpatch
 
 from mlmesh import __version__
-from mlmesh.files import read_input, read_policies
+from mlmesh.files import read_files, read_input
 from mlmesh.manifests import stream as manifests
-from mlmesh.model.errors import DefectError, MlmeshError, defect
-from mlmesh.options import NAMESPACE, POLICY
+from mlmesh.model.errors import DefectError, InputError, MlmeshError, defect
+from mlmesh.options import CONTEXT, NAMESPACE, POLICY
 from mlmesh.post_help import click_option
 from mlmesh.post_renderer import Result, post_render
 from mlmesh.reports import machine, text
+from mlmesh.reports.plan import plan_text
+from mlmesh.sidecars.cost import cost
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,21 +26,21 @@ def mlmesh() -> None:
 
     \b
       helm template ml-mesh chart/ | mlmesh plan
+      helm template ml-mesh chart/ | mlmesh routes
+      mlmesh endpoints --match /v1/chat/completions
     """
 
 
-def _plan(source: str, policy: tuple[str, ...], namespace: str | None, form: str) -> None:
-    result = post_render(read_input(source), read_policies(policy), namespace=namespace or "")
-    _replay(result)
-    if form == "json":
-        click.echo(machine.plan_json(result.pods, result.patches), nl=False)
-    else:
-        click.echo(text.plan_text(result.pods, result.patches), nl=False)
-
-
-def _replay(result: Result) -> None:
-    """Hold the plan to its word: jsonpatch, on what came in, must give what would go out."""
+def _plan(source: str, policy: tuple[str, ...], context: tuple[str, ...], namespace: str | None, form: str) -> None:
+    result = post_render(read_input(source), read_files(policy), context=read_files(context), namespace=namespace or "")
     after = manifests.read(b"".join(result.output))
+    _replay(result, after)
+    write = machine.plan_json if form == "json" else plan_text
+    click.echo(write(result.pods, result.patches, cost(result.pods, after)), nl=False)
+
+
+def _replay(result: Result, after: manifests.Stream) -> None:
+    """Hold the plan to its word: jsonpatch, on what came in, must give what would go out."""
     operations: dict[int, list[Operation]] = {}
     for patch in result.patches:
         operations.setdefault(patch.document, []).extend(patch.operations)
@@ -55,11 +57,101 @@ mlmesh.add_command(
         params=[
             click.Argument(["source"], metavar="[FILE|-]", default="-"),
             click_option(POLICY),
+            click_option(CONTEXT),
             click_option(NAMESPACE),
             click.Option(["--format", "form"], type=click.Choice(["text", "json"]), default="text", show_default=True),
         ],
         help="Show every pod with its role, and every change that the post-renderer would make, with its reason and "
         "its RFC 6902 operations. Exit code 0 whatever the findings are.",
+    )
+)
+
+
+ROUTES_HELP = """\
+Show what every route of a release serves, which timeouts and retries it has and where each number is from, and the
+worst that can happen to a request.
+
+\b
+  helm template ml-mesh chart/ | mlmesh routes
+  mlmesh routes manifests.yaml --policy policy.yaml        with the objectives of a policy
+  mlmesh routes manifests.yaml --context cluster.yaml      with the pods and Services of other releases
+  mlmesh routes manifests.yaml --format json
+
+The routes are shown as the post-renderer leaves them. What a rule serves is told by the annotation mlmesh.dev/endpoint
+on the route, by its paths, or by its backends: their annotation, a component of the policy, their pods' image and
+command. A worst case counts the proxies on the way, and the tries of OpenAI's and Anthropic's SDKs, which ask 3 times.
+Exit code 0 whatever the findings are.
+"""
+
+
+def _routes(source: str, policy: tuple[str, ...], context: tuple[str, ...], namespace: str | None, form: str) -> None:
+    from mlmesh.endpoints.account import accounts
+    from mlmesh.reports.routes import routes_json, routes_text
+
+    result = post_render(read_input(source), read_files(policy), context=read_files(context), namespace=namespace or "")
+    found = list(accounts(result.graph))
+    if form == "json":
+        click.echo(routes_json(found), nl=False)
+    else:
+        click.echo(routes_text(found) if found else "no route that has requests\n", nl=False)
+
+
+mlmesh.add_command(
+    click.Command(
+        "routes",
+        callback=_routes,
+        params=[
+            click.Argument(["source"], metavar="[FILE|-]", default="-"),
+            click_option(POLICY),
+            click_option(CONTEXT),
+            click_option(NAMESPACE),
+            click.Option(["--format", "form"], type=click.Choice(["text", "json"]), default="text", show_default=True),
+        ],
+        help=ROUTES_HELP,
+    )
+)
+
+
+ENDPOINTS_HELP = """\
+List the types of endpoint that routes are known by, each with the timeout and retries that a route of it gets, or say
+which types one request's path has.
+
+\b
+  mlmesh endpoints                                                    all types
+  mlmesh endpoints --match /openai/v1/chat/completions                the longest known end of the path decides
+  mlmesh endpoints --match /v1/batches --method GET                   reading a job is not making one
+  mlmesh endpoints --grpc --match inference.GRPCInferenceService/ModelInfer
+
+A path that no type is known of is no error: nothing is derived for it. A request's path is the input here; how a
+route's prefix or regular expression is read is in docs/endpoints.md. A policy changes a type's block under
+endpoints.types.TYPE.
+"""
+
+
+def _endpoints(match: str | None, *, grpc: bool, method: str | None, form: str) -> None:
+    from mlmesh.endpoints import listing
+
+    if match is None:
+        if grpc or method:
+            raise InputError("--grpc and --method say how a path is asked for", remedy="name the path with --match")
+        click.echo(listing.types_json() if form == "json" else listing.types_text(), nl=False)
+        return
+    told = listing.look_up(match, grpc=grpc, method=(method or "").upper())
+    write = listing.match_json if form == "json" else listing.match_text
+    click.echo(write(match, told), nl=False)
+
+
+mlmesh.add_command(
+    click.Command(
+        "endpoints",
+        callback=_endpoints,
+        params=[
+            click.Option(["--match"], metavar="PATH", help="A request's path, or with --grpc a method or a service."),
+            click.Option(["--grpc"], is_flag=True, help="PATH is package.Service/Method, or package.Service for all."),
+            click.Option(["--method"], metavar="METHOD", help="The request's HTTP method; any where it is left out."),
+            click.Option(["--format", "form"], type=click.Choice(["text", "json"]), default="text", show_default=True),
+        ],
+        help=ENDPOINTS_HELP,
     )
 )
 

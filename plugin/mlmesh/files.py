@@ -25,8 +25,8 @@ def read_input(name: str) -> bytes:
     return sys.stdin.buffer.read()
 
 
-def read_policies(names: "Sequence[str]") -> list[tuple[str, bytes]]:
-    """Policy files as (name, content)."""
+def read_files(names: "Sequence[str]") -> list[tuple[str, bytes]]:
+    """Files of the policy or the context as (name, content)."""
     return [(name, _read(name)) for name in names]
 
 

@@ -37,13 +37,21 @@ POLICY = Option(
     "in the variable separate them with ':'.",
     multiple=True,
 )
+CONTEXT = Option(
+    "--context",
+    "FILE",
+    "Manifests of what other releases or the cluster hold (`kubectl get -A -o yaml` too): only looked at, to know what "
+    "hosts, routes and identities name; never judged, never written. Repeat it for several files; in the variable "
+    "separate them with ':'.",
+    multiple=True,
+)
 NAMESPACE = Option("--namespace", "NAMESPACE", "The release's namespace, for objects that name none.")
 REPORT = Option("--report", "FILE", "Write the findings, or the error that ended the run, to a file as well.")
 REPORT_FORMAT = Option(
     "--report-format", "FORMAT", "The report's format: text (default) or json.", choices=("text", "json")
 )
 
-POST_OPTIONS = (POLICY, NAMESPACE, REPORT, REPORT_FORMAT)
+POST_OPTIONS = (POLICY, CONTEXT, NAMESPACE, REPORT, REPORT_FORMAT)
 
 
 def parse(arguments: "Sequence[str]", environ: "Mapping[str, str]") -> dict[str, list[str]] | None:

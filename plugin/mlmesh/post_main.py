@@ -48,7 +48,7 @@ def run(arguments: list[str]) -> int:
 def _run(arguments: list[str]) -> "tuple[int, Sequence[bytes | memoryview], str]":
     """(exit code, standard output, message): with a code other than 0 there is no output."""
     from mlmesh import options
-    from mlmesh.files import read_input, read_policies, write_report
+    from mlmesh.files import read_files, read_input, write_report
     from mlmesh.model.errors import MlmeshError
     from mlmesh.reports.text import error_text, findings_text
 
@@ -66,7 +66,8 @@ def _run(arguments: list[str]) -> "tuple[int, Sequence[bytes | memoryview], str]
 
             result = post_render(
                 read_input("-"),
-                read_policies(values.get("policy", ())),
+                read_files(values.get("policy", ())),
+                context=read_files(values.get("context", ())),
                 namespace=values.get("namespace", [""])[0],
                 require_policy=os.environ.get("MLMESH_REQUIRE_POLICY", "0") not in ("", "0"),
             )

@@ -1,24 +1,32 @@
 """Floor 8: the whole flow on one page: read, settle the policy, patch, write, judge."""
 
-from mlmesh import krm
-from mlmesh.endpoints.routes import derive
+from functools import cache
+
+from mlmesh.endpoints.routes import is_route
+from mlmesh.endpoints.write import derive
 from mlmesh.graph.carrier import carry
-from mlmesh.graph.release import Release, is_read, may_hold_policy
+from mlmesh.graph.pods import pod_templates
+from mlmesh.graph.release import Release, is_read, is_workload, may_hold_policy
 from mlmesh.invariants.registry import run
 from mlmesh.manifests import stream as manifests
 from mlmesh.manifests.editor import edit
 from mlmesh.manifests.objects import objects
+from mlmesh.manifests.patching import patched
 from mlmesh.manifests.stream import RESOURCE_LIST
 from mlmesh.policy.settings import is_policy, load
-from mlmesh.sidecars.resources import size
+from mlmesh.sidecars.stage import equip
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from mlmesh.endpoints.serves import Servers
+    from mlmesh.manifests.objects import KubeObject
     from mlmesh.model.findings import Finding
-    from mlmesh.model.patches import Patch
+    from mlmesh.model.patches import Operation, Patch
     from mlmesh.model.pods import PodRole
+
+    Routes = tuple[manifests.Document, list[KubeObject], bool]  # of a document, and whether it holds pods, too
 
 EMPTY = b"# mlmesh-post: the input was empty\n"
 
@@ -27,10 +35,11 @@ class Result:
     """What one run gives.
 
     ``output`` is the stream in slices, to be written as they are; ``patches`` what changed in it and why; ``pods``
-    every pod template with its role; ``findings`` what the invariants say of the patched release.
+    every pod template with its role; ``findings`` what the invariants say of the patched release, ``graph`` is that
+    release.
     """
 
-    __slots__ = ("findings", "output", "patches", "pods", "stream")
+    __slots__ = ("findings", "graph", "output", "patches", "pods", "stream")
 
     def __init__(
         self,
@@ -39,12 +48,15 @@ class Result:
         patches: "list[Patch]",
         pods: "list[PodRole]",
         findings: "list[Finding]",
+        *,
+        graph: Release,
     ) -> None:
         self.stream = stream
         self.output = output
         self.patches = patches
         self.pods = pods
         self.findings = findings
+        self.graph = graph
 
     @property
     def failed(self) -> bool:
@@ -56,17 +68,20 @@ def post_render(
     data: bytes,
     policies: "Sequence[tuple[str, bytes]]" = (),
     *,
+    context: "Sequence[tuple[str, bytes]]" = (),
     namespace: str = "",
     require_policy: bool = False,
 ) -> Result:
     """Post-render a stream of manifests (UTF-8 YAML or JSON) with policy files (name, content) over its own policy.
 
-    ``namespace`` is the release's, for objects that name none. Raises InputError and DefectError; never returns half a
-    stream.
+    ``namespace`` is the release's, for objects that name none; ``context`` are manifests (name, content) of what there
+    is besides, only looked at. Raises InputError and DefectError; never returns half a stream.
     """
     stream = manifests.read(data)
     resource_list = stream.documents[0] if stream.dialect == RESOURCE_LIST else None
     if resource_list:
+        from mlmesh import krm
+
         policies = [*krm.function_config(resource_list), *policies]
     carriers = [
         item
@@ -77,29 +92,131 @@ def post_render(
     ]
     policy = load(carriers, policies, namespace=namespace, required=require_policy)
 
-    # Document by document, so that only one is held as a tree; the release keeps what the invariants read.
     release = Release(policy)
-    texts: dict[int, bytes] = {}
-    pods: list[PodRole] = []
-    patches: list[Patch] = []
-    for document in filter(is_read, stream.documents):
-        items = list(objects(document, document.data))
-        sized, sizes = size(items, release)
-        changes = [*carry(items, policy), *sizes, *derive(items, policy)]
-        if changes:
-            operations = [operation for patch in changes for operation in patch.operations]
-            texts[document.index], reread = edit(document, operations)
-            items = list(objects(document, reread))
-        release.add(items)
-        if document is not resource_list:  # that one is written again, with its results
-            document.forget()
-        pods += sized
-        patches += changes
+    if context:
+        from mlmesh.graph.context import read_context
 
+        read_context(release.context, context)
+    changes = _Changes(resource_list)
+    workloads, routes = _objects(stream, release, changes)
+
+    @cache  # most runs have no route that asks
+    def servers() -> "Servers":
+        from mlmesh.endpoints.serves import Servers
+
+        return Servers(release, workloads, context)
+
+    _derive(routes, release, servers, changes)
+    pods = _equip(workloads, release, changes)
+
+    patches = changes.all()
     findings = run(release)
     if resource_list and findings:
+        from mlmesh import krm
+
         patches.append(krm.results(resource_list, findings))
-        operations = [operation for patch in patches if patch.document == 0 for operation in patch.operations]
-        texts[0], _ = edit(resource_list, operations)
+        changes.add(resource_list, patches[-1:])
+        changes.written(resource_list)
     empty = not stream.documents and not data.strip()
-    return Result(stream, [EMPTY] if empty else stream.write(texts), patches, pods, findings)
+    return Result(stream, [EMPTY] if empty else stream.write(changes.texts), patches, pods, findings, graph=release)
+
+
+class _Changes:
+    """The patches so far, by document, and the texts of documents with them.
+
+    A document is let go of when it is done, so that only one is held as a tree. ``kept`` is not: it is written again,
+    with its results.
+    """
+
+    __slots__ = ("_kept", "_patches", "texts")
+
+    def __init__(self, kept: manifests.Document | None) -> None:
+        self.texts: dict[int, bytes] = {}
+        self._kept = kept
+        self._patches: dict[int, list[Patch]] = {}
+
+    def add(self, document: manifests.Document, patches: "Sequence[Patch]") -> None:
+        """Note patches of a document, which come after those that it has."""
+        if patches:
+            self._patches.setdefault(document.index, []).extend(patches)
+
+    def __contains__(self, document: manifests.Document) -> bool:
+        return document.index in self._patches
+
+    def all(self) -> "list[Patch]":
+        """Every patch, in the order of the documents."""
+        return [patch for index in sorted(self._patches) for patch in self._patches[index]]
+
+    def patched(self, document: manifests.Document) -> "list[KubeObject]":
+        """The objects of a document with its patches, while there may be more."""
+        operations = self._operations(document)
+        return list(objects(document, patched(document.data, operations) if operations else document.data))
+
+    def written(self, document: manifests.Document) -> "list[KubeObject]":
+        """The objects of a document that is done, with the patches in its text; it is let go of."""
+        operations = self._operations(document)
+        data = document.data
+        if operations:
+            self.texts[document.index], data = edit(document, operations)
+        items = list(objects(document, data))
+        if document is not self._kept:
+            document.forget()
+        return items
+
+    def _operations(self, document: manifests.Document) -> "list[Operation]":
+        return [operation for patch in self._patches.get(document.index, ()) for operation in patch.operations]
+
+
+def _objects(
+    stream: manifests.Stream, release: Release, changes: _Changes
+) -> "tuple[list[manifests.Document], list[Routes]]":
+    """Add all that is no workload to the release. The documents with workloads, and those with routes, are left.
+
+    Routes are derived when all that they lead to was read; workloads come last: how a pod drains depends on the routes
+    to it. A List can hold both.
+    """
+    workloads = []
+    routes = []
+    for document in filter(is_read, stream.documents):
+        if is_workload(document):
+            workloads.append(document)
+            continue
+        items = list(objects(document, document.data))
+        changes.add(document, list(carry(items, release.policy)))
+        routed, with_pods = any(map(is_route, items)), any(map(pod_templates, items))
+        if routed or with_pods:
+            items = changes.patched(document)
+            if routed:
+                routes.append((document, items, with_pods))
+            if with_pods:
+                workloads.append(document)
+        else:
+            items = changes.written(document)
+        release.add(items)
+    return workloads, routes
+
+
+def _derive(routes: "list[Routes]", release: Release, servers: "Callable[[], Servers]", changes: _Changes) -> None:
+    """Derive timeouts and retries into the routes of documents; the release holds their objects."""
+    for document, items, with_pods in routes:
+        found = list(derive(items, release, servers))
+        changes.add(document, found)
+        after = changes.patched(document) if with_pods else changes.written(document)
+        if found:
+            for item, written in zip(items, after, strict=True):
+                item.data = written.data
+
+
+def _equip(workloads: "list[manifests.Document]", release: Release, changes: _Changes) -> "list[PodRole]":
+    """Write the sidecars of the workloads of documents, and add these to the release."""
+    pods: list[PodRole] = []
+    for document in workloads:
+        templates = [pod for item in objects(document, document.data) for pod in pod_templates(item)]
+        sized, found = equip(templates, release)
+        pods += sized
+        changes.add(document, found)
+        items = changes.written(document)
+        if document in changes:
+            templates = [pod for item in items for pod in pod_templates(item)]
+        release.add_pods(templates)
+    return pods

@@ -25,13 +25,15 @@ def test_default_policy(render: Render) -> None:
         "trustDomain": "cluster.local",
         "clusterDomain": "cluster.local",
         "rootNamespace": "istio-system",
+        "nativeSidecars": "auto",
+        "gatewayApiChannel": "standard",
     }
     assert {name: (component["role"], component["namespace"]) for name, component in spec["components"].items()} == {
         "inference-service": ("inference", "ml-serving"),
         "feature-store": ("feature-store", "ml-serving"),
         "model-registry": ("model-registry", "ml-serving"),
         "training-jobs": ("training", "ml-training"),
-        "pipeline-controller": ("pipeline-controller", "ml-training"),
+        "pipeline-controller": ("pipeline", "ml-training"),
         "monitoring-stack": ("monitoring", "ml-serving"),
     }
     assert spec["components"]["inference-service"]["selector"] == {"app": "inference-service"}

@@ -37,6 +37,22 @@ def test_demo_has_the_sidecar_sizes(stream: Stream, field: Field) -> None:
     assert value_at(document, field.path) == field.value
 
 
+def test_demo_has_what_each_role_gets(stream: Stream) -> None:
+    """Beside the sizes, the pods of every component get exactly what sidecars.yaml lists."""
+    expected = yaml.safe_load((Path(__file__).parent / "sidecars.yaml").read_text())
+    found = {}
+    for document in documents(_completed(stream("-f", "values/demo.yaml"))):
+        spec = document.get("spec", {})
+        template = spec.get("jobTemplate", {}).get("spec", spec).get("template")
+        if template is not None:
+            annotations = template["metadata"]["annotations"]
+            sizes = [key for key in annotations if key.startswith("sidecar.istio.io/proxy")]
+            assert len(sizes) == 4
+            name = next(name for name in expected if document["metadata"]["name"].startswith(name))
+            found[name] = {key: value for key, value in annotations.items() if key not in sizes}
+    assert found == expected
+
+
 def test_findings_are_those_explained(stream: Stream) -> None:
     """The default values cause no error, and exactly the findings that findings.yaml explains."""
     explained = yaml.safe_load((Path(__file__).parent / "findings.yaml").read_text())

@@ -1,5 +1,7 @@
 """What the values can do to the mesh resources besides their defaults."""
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.chart.charts import Render, find, key, kinds
@@ -90,6 +92,35 @@ def test_rules_of_ones_own_pass_through(render: Render) -> None:
     rule = find(objects, "HTTPRoute", "inference-route")["spec"]["rules"][0]
     assert rule["timeouts"] == {"request": "60s"}
     assert "timeout" not in generate
+
+
+def test_stall_guard(render: Render) -> None:
+    """Off by default; switched on, an EnvoyFilter in each client namespace for the routes of the endpoints named."""
+    assert kinds(render(), "EnvoyFilter") == []
+    on = "llm.llm-service.stallGuard.enabled=true,llm.llm-service.stallGuard.endpoints.embeddings=true"
+    objects = render("--set", f"{on},llm.llm-service.stallGuard.namespaces.frontend=true")
+    assert {key(document)[1:] for document in kinds(objects, "EnvoyFilter")} == {
+        ("ml-serving", "llm-service-stall-guard"),
+        ("ml-frontend", "llm-service-stall-guard"),
+    }
+    off = "llm.llm-service.stallGuard.namespaces.serving=false,llm.llm-service.stallGuard.endpoints.embeddings=false"
+    assert kinds(render("--set", f"llm.llm-service.stallGuard.enabled=true,{off}"), "EnvoyFilter") == []
+    assert render("--set", "llm.llm-service.enabled=false," + on) == render("--set", "llm.llm-service.enabled=false")
+    full = find(render(*FULL), "EnvoyFilter", "llm-service-stall-guard", "ml-frontend")
+    route = {"vhost": {"domainName": "llm-service.ml-serving.svc.cluster.example", "route": {"name": "generate"}}}
+    assert [patch for patch in full["spec"]["configPatches"] if patch["match"]["routeConfiguration"] == route] == [
+        {
+            "applyTo": "HTTP_ROUTE",
+            "match": {"context": "SIDECAR_OUTBOUND", "routeConfiguration": route},
+            "patch": {"operation": "MERGE", "value": {"route": {"retry_policy": {"per_try_idle_timeout": "45s"}}}},
+        }
+    ]
+
+
+@pytest.mark.parametrize("idle", ["1m", "500ms", "0s", "30", "1.5s"])
+def test_stall_guard_takes_whole_seconds(refusal: Callable[..., str], idle: str) -> None:
+    """An idle time that Envoy would not read, or that means none, is refused."""
+    assert "idle" in refusal("--set-string", f"llm.llm-service.stallGuard.idle={idle}")
 
 
 def test_grpc_route(render: Render) -> None:

@@ -29,7 +29,7 @@ def _other(value: Any) -> Any:
     match value:
         case bool():
             return not value
-        case int():
+        case int() | float():
             return value + 1
         case str():
             return {"disabled": "enabled", "enabled": "disabled"}.get(value, value + "x")

@@ -12,7 +12,7 @@ TEMPLATES = {
     "StatefulSet": ("feature-store", "ml-serving", "feature-store"),
     "DaemonSet": ("monitoring-stack", "ml-serving", "monitoring"),
     "Job": ("training-jobs", "ml-training", "training"),
-    "CronJob": ("pipeline-controller", "ml-training", "pipeline-controller"),
+    "CronJob": ("pipeline-controller", "ml-training", "pipeline"),
 }
 
 COMPONENTS = (
@@ -109,6 +109,7 @@ def test_service_account_of_ones_own(render: Render) -> None:
     "change",
     [
         "policy.sidecars.training.proxyCPU=300m",
+        "policy.mesh.nativeSidecars=true",
         "components.training-jobs.workload.spec.backoffLimit=2",
         "components.training-jobs.selector.tier=gold",
         "components.training-jobs.serviceAccount.name=trainer",

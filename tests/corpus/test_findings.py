@@ -22,8 +22,12 @@ def test_every_finding_on_an_unmodified_stream_has_a_verdict(corpus: Path) -> No
     assert said == {stem: set(lines) for stem, lines in LISTED.items()}
 
 
-def test_without_a_policy_or_a_label_nothing_is_changed(corpus: Path) -> None:
-    """No pod of the corpus names a role and no route a known endpoint: every stream leaves byte for byte as it came."""
+def test_a_stream_is_changed_by_its_plan_alone_and_once(corpus: Path) -> None:
+    """Where no pod's role and no route's endpoint is known a stream leaves byte for byte; a second run changes none."""
     for path in sorted(corpus.glob("*.yaml")):
         data = path.read_bytes()
-        assert b"".join(post_render(data).output) == data, path.stem
+        result = post_render(data)
+        once = b"".join(result.output)
+        assert (once == data) == (not result.patches), path.stem
+        again = post_render(once)
+        assert (again.patches, b"".join(again.output)) == ([], once), path.stem

@@ -5,10 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from dev.helm import Helm
-from mlmesh.graph.pods import pod_template
+from mlmesh.graph.pods import pod_templates
 from mlmesh.graph.release import is_read
 from mlmesh.manifests import stream as manifests
 from mlmesh.manifests.objects import objects
@@ -31,12 +29,13 @@ def policy_for(text: str) -> str:
     """A policy that finds every labelled pod of a stream: one component for each first label, all of one role."""
     stream = manifests.read(text.encode())
     found = (
-        pod_template(item)
+        pod
         for document in stream.documents
         if is_read(document)
         for item in objects(document, document.data)
+        for pod in pod_templates(item)
     )
-    selectors = {tuple(next(iter(pod.labels.items()))) for pod in found if pod is not None and pod.labels}
+    selectors = {tuple(next(iter(pod.labels.items()))) for pod in found if pod.labels}
     components = {
         f"c{number}": {"role": "training", "selector": {key: value}}
         for number, (key, value) in enumerate(sorted(selectors))
@@ -44,6 +43,8 @@ def policy_for(text: str) -> str:
     }
     spec = {
         "components": components,
+        # One stream, of Istio's injector tests, has a list of ports that the injector must refuse: nobody looks at it.
+        "sidecars": {"training": {"excludePorts": None}},
         "invariants": {"severity": dict.fromkeys(("MLM101", "MLM401", "MLM502", "MLM701"), "warning")},
     }
     return json.dumps(
@@ -82,7 +83,7 @@ def key(item: dict[str, Any]) -> tuple[str, str, str, str]:
 
 def with_annotations(item: dict[str, Any]) -> dict[str, Any]:
     """The object with the map that Helm 4's file name annotation made, and whose removal left nothing of it."""
-    copy: dict[str, Any] = yaml.safe_load(json.dumps(item))
+    copy: dict[str, Any] = json.loads(json.dumps(item))
     metadata = copy.setdefault("metadata", {})
     if metadata.get("annotations") is None:
         metadata["annotations"] = {}

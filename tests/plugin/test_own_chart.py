@@ -36,7 +36,7 @@ def test_only_what_the_plan_names_has_changed(helm: Callable[[str], Helm], tmp_p
     text = stream(helm("helm3"), tmp_path, "demo.yaml")
     result = rendered(text)
     assert sorted((patch.kind, patch.role) for patch in result.patches) == [
-        ("CronJob", "pipeline-controller"),
+        ("CronJob", "pipeline"),
         ("DaemonSet", "monitoring"),
         *[("Deployment", "inference")] * 4,
         ("Deployment", "model-registry"),

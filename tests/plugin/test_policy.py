@@ -124,6 +124,10 @@ def test_two_policies_are_refused_and_both_named() -> None:
         ({"endpoints": {"types": {"chta": {"timeout": "1s"}}}}, "types.chta: unknown key (did you mean chat?)"),
         ({"components": {"c": {"role": "infrence"}}}, "component c has role 'infrence', which is not known"),
         ({"owns": "ml"}, "a string where a list is needed"),
+        ({"mesh": {"nativeSidecars": "true"}}, "'true' is not known (one of auto, true, false, without quotes)"),
+        ({"mesh": {"nativeSidecars": 1}}, "a number where true or false or a string is needed"),
+        ({"sidecars": {"inference": {"mergeMetrics": "yes"}}}, "a string where true or false or null is needed"),
+        ({"sidecars": {"inference": {"drainMaximum": "600"}}}, "'600' is not a duration"),
         ({"requires": "new"}, "'new' is not a version"),
     ],
 )

@@ -1,11 +1,19 @@
 """Every pod gets the sidecar size of its role, whole, once, and never over what its user set."""
 
 import json
+from typing import Any
 
 import pytest
+import yaml
 
+from mlmesh.graph.kinds import KINDS, TRAIN_JOB
+from mlmesh.graph.pods import PodTemplate, pod_templates
+from mlmesh.graph.stamps import derived
+from mlmesh.manifests import stream as manifests
+from mlmesh.manifests.objects import objects
 from mlmesh.model.errors import InputError
-from tests.support.streams import documents, pod, policy, rendered
+from mlmesh.model.patches import pointer
+from tests.support.streams import codes, documents, pod, policy, rendered
 
 FOUR = {
     "sidecar.istio.io/proxyCPU": "500m",
@@ -24,9 +32,10 @@ TEMPLATE = {
 
 
 def annotations(item: dict, kind: str = "Deployment") -> dict[str, str]:  # type: ignore[type-arg]
+    """The sizes that stand on a pod template."""
     for key in TEMPLATE[kind]:
         item = item[key]
-    return {key: value for key, value in item["metadata"]["annotations"].items() if not key.startswith("mlmesh.dev/")}
+    return {key: value for key, value in item["metadata"]["annotations"].items() if "/proxy" in key}
 
 
 @pytest.mark.parametrize("kind", sorted(TEMPLATE))
@@ -36,6 +45,56 @@ def test_all_four_annotations_reach_the_pods_of_every_kind(kind: str) -> None:
     assert annotations(item, kind) == FOUR
 
 
+def an_object(group: str, kind: str) -> dict[str, Any]:
+    """An object of a kind of the table that has pods in each place that its rows name, two where a list is."""
+    item: dict[str, Any] = {"apiVersion": f"{group}/v1" if group else "v1", "kind": kind, "metadata": {"name": "x"}}
+    item["metadata"]["labels"] = {"mlmesh.dev/role": "inference"}
+
+    def fill(node: dict[str, Any], steps: list[str]) -> None:
+        step, *rest = steps
+        if step == "*":
+            for key in ("Master", "Worker"):
+                fill(node, [key, *rest])
+        elif step.endswith("[]"):
+            for below in node.setdefault(step[:-2], [{"name": "a"}, {"name": "b"}]):
+                fill(below, rest) if rest else below.update(container={"image": "i"})
+        elif rest:
+            fill(node.setdefault(step, {}), rest)
+        else:
+            node.setdefault(step, {})
+
+    for _, anchor, _, spec in KINDS[group, kind]:
+        # A KServe component's PodSpec is the place itself, and an object without any spec has none to give settings.
+        made = spec if spec and not spec.startswith("=") else ""
+        path = [*anchor.split("."), *made.split(".")] if anchor else made.split(".")
+        fill(item, [step for step in path if step])
+    return item
+
+
+def read(text: str) -> list[PodTemplate]:
+    """The pod templates of a stream."""
+    found = manifests.read(text.encode()).documents
+    return [pod for document in found for item in objects(document, document.data) for pod in pod_templates(item)]
+
+
+@pytest.mark.parametrize(("group", "kind"), sorted(set(KINDS) - {TRAIN_JOB}))
+def test_all_four_reach_every_pod_of_every_kind_of_the_table(group: str, kind: str) -> None:
+    """Each place where some kind keeps its pods' metadata gets the four, in lists and maps; a second run nothing."""
+    text = yaml.safe_dump(an_object(group, kind))
+    result = rendered(text)
+    after = b"".join(result.output).decode()
+    pods = read(after)
+    assert pods
+    for template in pods:
+        assert (template.holder is None) or {key: template.annotations.get(key) for key in FOUR} == FOUR
+    for patch in result.patches:
+        paths = [operation["path"] for operation in patch.operations]
+        assert len(paths) == len(set(paths))
+    unplaced = [template for template in pods if template.holder is None]
+    assert codes(result).count(("MLM512", "info")) == len(unplaced)
+    assert rendered(after).patches == []
+
+
 def test_the_stamps_are_on_the_object_and_not_on_its_pods() -> None:
     """A new version of the plugin must not roll pods: its stamp is on the Deployment alone."""
     (item,) = documents(rendered(pod()))
@@ -43,6 +102,23 @@ def test_the_stamps_are_on_the_object_and_not_on_its_pods() -> None:
     assert own["mlmesh.dev/rendered-by"] == "0.1.0"
     assert own["mlmesh.dev/derived"].split()[0] == "/spec/template/metadata/annotations/sidecar.istio.io~1proxyCPU"
     assert not any(key.startswith("mlmesh.dev/") for key in item["spec"]["template"]["metadata"]["annotations"])
+
+
+def test_the_stamp_names_every_value_and_reads_back() -> None:
+    """Of a value beside the one before it only the key is written; a later run reads the whole pointers of all."""
+    theirs = pod(**{"example.com/own": "x", "proxy.istio.io/config": "concurrency: 2"})
+    (document,) = manifests.read(b"".join(rendered(theirs).output)).documents
+    (item,) = objects(document, document.data)
+    at = "/spec/template/metadata/annotations"
+    config = f"{at}/proxy.istio.io~1config"
+    assert derived(item) == {f"{at}{pointer(key)}" for key in FOUR} | {
+        f"{config}/holdApplicationUntilProxyStarts",
+        f"{config}/proxyMetadata/EXIT_ON_ZERO_ACTIVE_CONNECTIONS",
+    }
+    assert item.annotations()["mlmesh.dev/derived"].split()[:2] == [
+        f"{at}/sidecar.istio.io~1proxyCPU",
+        "sidecar.istio.io~1proxyCPULimit",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -188,3 +264,145 @@ def test_a_template_without_metadata_gets_it() -> None:
     text = "apiVersion: batch/v1\nkind: Job\nmetadata: {name: j, labels: {mlmesh.dev/role: training}}\n"
     (item,) = documents(rendered(text + "spec:\n  template:\n    spec: {containers: []}\n"))
     assert annotations(item, "Job")["sidecar.istio.io/proxyCPU"] == "100m"
+
+
+@pytest.mark.parametrize(
+    ("theirs", "expected"),
+    [
+        ({"proxyMemory": "1Gi", "proxyMemoryLimit": "512Mi"}, [("MLM503", "error")]),
+        ({"proxyCPU": "2", "proxyCPULimit": "1000m"}, [("MLM503", "error")]),
+        ({"proxyCPU": "1", "proxyCPULimit": "1000m"}, []),
+        ({"proxyCPU": "2"}, []),
+    ],
+)
+@pytest.mark.parametrize("role", ["inference", ""])
+def test_503_a_request_above_its_limit(theirs: dict[str, str], expected: list[tuple[str, str]], role: str) -> None:
+    """The API server refuses the pod, so no pod of the workload starts, whatever its role; equal is fine."""
+    settings = {f"sidecar.istio.io/{key}": value for key, value in theirs.items()}
+    text = pod(**settings) if role else unknown(pod(**settings))
+    assert [found for found in codes(rendered(text)) if found[0] == "MLM503"] == expected
+
+
+def unknown(text: str) -> str:
+    """A workload that tells nobody its role."""
+    return text.replace("mlmesh.dev/role: inference", "tier: backend")
+
+
+def test_504_a_partial_set_on_a_pod_of_no_known_role() -> None:
+    """The injector drops the mesh's sizes for one annotation; with a role the set is completed and nothing is said."""
+    partial = pod(**{"sidecar.istio.io/proxyCPU": "2"})
+    assert codes(rendered(partial)) == []
+    result = rendered(unknown(partial))
+    assert codes(result) == [("MLM504", "warning")]
+    assert "proxyMemoryLimit" in result.findings[0].message
+    assert codes(rendered(unknown(pod(**FOUR)))) == []
+    assert codes(rendered(unknown(partial.replace("proxyCPU", "inject").replace("'2'", "'false'")))) == []
+
+
+def test_a_size_that_is_no_string_is_an_error_with_a_place() -> None:
+    """The API server takes no number as an annotation: the whole object would be refused."""
+    with pytest.raises(InputError, match="2 is no string") as caught:
+        rendered(pod(**{"sidecar.istio.io/proxyCPU": "2"}).replace("'2'", "2"))
+    assert 'in quotes: "2"' in caught.value.remedy
+
+
+@pytest.mark.parametrize("bad", ["1gb", "500 m", "lots", ""])
+def test_a_bad_quantity_of_the_user_is_an_error_with_a_place(bad: str) -> None:
+    """Istio's injector refuses the pod, so the release is refused before it is installed."""
+    with pytest.raises(InputError, match="is not a resource quantity") as caught:
+        rendered(pod(**{"sidecar.istio.io/proxyMemoryLimit": bad}))
+    assert "sidecar.istio.io/proxyMemoryLimit" in caught.value.place
+    assert "document 0" in caught.value.place
+
+
+def test_a_policy_with_a_request_above_its_limit_is_refused() -> None:
+    """Also where the other one is a built-in default: 2 cores are above the inference role's limit of one."""
+    with pytest.raises(InputError, match="proxyCPU 2 is above proxyCPULimit 1000m") as caught:
+        rendered(pod(), policy(sidecars={"inference": {"proxyCPU": "2"}}))
+    assert "spec.sidecars.inference" in caught.value.place
+    rendered(pod(), policy(sidecars={"inference": {"proxyCPU": "2", "proxyCPULimit": None}}))
+
+
+@pytest.mark.parametrize(
+    ("labels", "annotation", "equipped"),
+    [
+        ({"sidecar.istio.io/inject": "true"}, "false", True),
+        ({"sidecar.istio.io/inject": "false"}, "true", False),
+        ({"sidecar.istio.io/inject": "False"}, None, True),
+        ({}, "false", False),
+    ],
+)
+def test_who_is_injected_is_read_as_the_injector_reads_it(
+    labels: dict[str, str], annotation: str | None, equipped: bool
+) -> None:
+    """The label beats the annotation, and only the word false counts (injectRequired of Istio's injector)."""
+    item = yaml.safe_load(pod(**({"sidecar.istio.io/inject": annotation} if annotation else {})))
+    item["spec"]["template"]["metadata"]["labels"].update(labels)
+    assert bool(rendered(yaml.safe_dump(item)).patches) is equipped
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda template: template["metadata"]["annotations"].update({"inject.istio.io/templates": "gateway"}),
+        lambda template: template["spec"].update(containers=[{"name": "istio-proxy", "image": "auto"}]),
+    ],
+)
+def test_a_proxy_of_istio_s_own_is_left_alone_whatever_its_role(change: Any) -> None:
+    """A gateway's pods, or ztunnel's, selected by a component too wide or labelled by mistake, get nothing."""
+    item = yaml.safe_load(pod())
+    change(item["spec"]["template"])
+    result = rendered(yaml.safe_dump(item))
+    assert result.patches == []
+    assert result.pods[0].role == "inference"
+
+
+def test_a_pod_with_a_customized_proxy_is_equipped() -> None:
+    """A container istio-proxy beside the application is the injector's way to customize the sidecar."""
+    item = yaml.safe_load(pod())
+    item["spec"]["template"]["spec"]["containers"].append({"name": "istio-proxy", "image": "auto"})
+    assert rendered(yaml.safe_dump(item)).patches
+
+
+def test_a_pod_that_lost_its_role_loses_what_an_earlier_run_gave_it() -> None:
+    """Only what the stamp names goes; the stamp goes with it."""
+    once = b"".join(rendered(pod(**{"example.com/own": "x", "proxy.istio.io/config": "concurrency: 2"})).output)
+    (item,) = documents(rendered(unknown(once.decode().replace('"inference"', "inference"))))
+    assert item["spec"]["template"]["metadata"]["annotations"]["example.com/own"] == "x"
+    assert set(item["spec"]["template"]["metadata"]["annotations"]) == {"example.com/own", "proxy.istio.io/config"}
+    config = yaml.safe_load(item["spec"]["template"]["metadata"]["annotations"]["proxy.istio.io/config"])
+    assert config == {"concurrency": 2}
+    assert "mlmesh.dev/derived" not in item["metadata"]["annotations"]
+
+
+def test_one_object_with_several_templates_has_one_patch_and_one_stamp() -> None:
+    """The pointers of all its templates stand in one annotation, so that a second run knows each."""
+    text = yaml.safe_dump(an_object("kubeflow.org", "PyTorchJob"))
+    result = rendered(text)
+    (patch,) = result.patches
+    (item,) = documents(result)
+    stamp = item["metadata"]["annotations"]["mlmesh.dev/derived"]
+    for part in ("Master", "Worker"):
+        assert f"/spec/pytorchReplicaSpecs/{part}/template/metadata/annotations/sidecar.istio.io~1proxyCPU" in stamp
+    assert patch.role == "inference"
+    assert [found.part for found in result.pods] == ["master", "worker"]
+
+
+def test_an_object_within_an_object_has_its_own_stamp() -> None:
+    """What a wrapper holds becomes an object of the cluster: its stamp goes with it, for the next run to know it by."""
+    inner = [yaml.safe_load(pod(name=name)) for name in ("a", "b")]
+    wrapper = {
+        "apiVersion": "workload.codeflare.dev/v1beta2",
+        "kind": "AppWrapper",
+        "metadata": {"name": "w"},
+        "spec": {"components": [{"template": item} for item in inner]},
+    }
+    result = rendered(json.dumps(wrapper))
+    (after,) = documents(result)
+    assert "annotations" not in after["metadata"]
+    for component in after["spec"]["components"]:
+        assert annotations(component["template"]) == FOUR
+        stamp = component["template"]["metadata"]["annotations"]["mlmesh.dev/derived"]
+        assert stamp.startswith("/spec/template/metadata/annotations/")
+    assert [patch.name for patch in result.patches] == ["a", "b"]
+    assert rendered(b"".join(result.output).decode()).patches == []

@@ -5,37 +5,120 @@ from mlmesh.model.units import duration_ms
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from mlmesh.policy.settings import Policy
 
+RETRIES = ("attempts", "perTryTimeout", "retryOn")
+FIELDS = ("timeout", *RETRIES, "idle")
+TIMES = ("timeout", "perTryTimeout")
+LONGEST = ("timeout", "idle")  # of several types the longest; unset is longer than any
 
-def block(types: "Sequence[EndpointType]", policy: "Policy") -> "dict[str, Any]":
-    """The ``timeout`` and ``retries`` of a VirtualService's rule that serves these types; a key left out is unset.
 
-    Several types: the block of the one whose repetition costs most, with the longest timeout of all. ``0s`` and null in
-    the policy leave a field out (Istio refuses ``timeout: 0s``).
+class Number:
+    """A field's value as it is written, and where it comes from in words."""
+
+    __slots__ = ("source", "value")
+
+    def __init__(self, value: "str | int", source: str) -> None:
+        self.value = value
+        self.source = source
+
+
+def fields(
+    types: "Sequence[EndpointType]",
+    policy: "Policy",
+    hosts: "Sequence[str]" = (),
+    *,
+    namespace: str = "",
+    grpc: bool = False,
+) -> "dict[str, Number]":
+    """The fields of a rule that serves these types and sends to these hosts, as an object of the namespace names them.
+
+    ``timeout``, ``attempts``, ``perTryTimeout``, ``retryOn``, where they are set; under objectives also ``idle``, how
+    long a stream may be silent, which no field of a route can say. A field that the policy sets for the type outright
+    stands before objectives, and these before the built-in default. ``grpc``: requests are gRPC.
+
+    Several types or hosts: the block of the type whose repetition costs most, and of equals the one with the longest
+    perTryTimeout; the timeout is the longest of all. ``0s`` and null in the policy leave a field out (Istio refuses
+    ``timeout: 0s``).
     """
-    blocks = policy.spec["endpoints"]["types"]
-    strictest = max(types, key=lambda kind: STRICTNESS.index(kind.retry))
-    settings = blocks.get(strictest.name, {})
-    timeouts = [_duration(blocks.get(kind.name, {}).get("timeout")) for kind in types]
-    fields: dict[str, Any] = {}
-    if all(timeouts):
-        fields["timeout"] = max(timeouts, key=duration_ms)
-    attempts = settings.get("attempts")
-    if attempts == 0:
-        fields["retries"] = {"attempts": 0}  # istiod refuses any other field beside it
-    elif attempts is not None:
-        retries: dict[str, Any] = {"attempts": attempts}
-        if _duration(settings.get("perTryTimeout")):
-            retries["perTryTimeout"] = settings["perTryTimeout"]
-        if settings.get("retryOn"):
-            retries["retryOn"] = settings["retryOn"]
-        fields["retries"] = retries
-    return fields
+    names = _hosts_with_objectives(policy, hosts, namespace)
+    blocks = [(kind, _block(kind, policy, name, grpc=grpc)) for kind in types for name in names]
+    kind, strictest = max(blocks, key=lambda pair: (STRICTNESS.index(pair[0].retry), _ms(pair[1], "perTryTimeout")))
+    if len(blocks) == 1:
+        return strictest
+    mixed = {key: strictest[key] for key in FIELDS if key in strictest and key not in LONGEST}
+    for key in LONGEST:
+        slowest, numbers = max(blocks, key=lambda pair: _ms(pair[1], key))
+        if key in numbers:
+            more = "" if slowest is kind else f": {slowest.name} is the slowest"
+            mixed[key] = Number(numbers[key].value, numbers[key].source + more)
+    return {key: mixed[key] for key in FIELDS if key in mixed}
 
 
-def _duration(value: str | None) -> str:
-    return value if value is not None and duration_ms(value) > 0 else ""
+def block(
+    types: "Sequence[EndpointType]",
+    policy: "Policy",
+    hosts: "Sequence[str]" = (),
+    *,
+    namespace: str = "",
+    grpc: bool = False,
+) -> "dict[str, Any]":
+    """The ``timeout`` and ``retries`` of a VirtualService's rule: ``fields`` as Istio writes them."""
+    found = fields(types, policy, hosts, namespace=namespace, grpc=grpc)
+    return written({key: number.value for key, number in found.items()})
+
+
+def written(values: "Mapping[str, str | int]") -> "dict[str, Any]":
+    """Fields as a VirtualService's rule has them."""
+    rule: dict[str, Any] = {}
+    if "timeout" in values:
+        rule["timeout"] = values["timeout"]
+    if "attempts" in values:
+        rule["retries"] = {key: values[key] for key in RETRIES if key in values}
+    return rule
+
+
+def _ms(block: "dict[str, Number]", key: str) -> float:
+    return duration_ms(str(block[key].value)) if key in block else float("inf")
+
+
+def _block(kind: EndpointType, policy: "Policy", host: str, *, grpc: bool) -> "dict[str, Number]":
+    endpoints = policy.spec["endpoints"]
+    outright = policy.carried.get("endpoints", {}).get("types", {}).get(kind.name, {})
+    own = {}
+    for key, value in endpoints["types"].get(kind.name, {}).items():
+        if value is None or value == "" or (key in TIMES and not duration_ms(value)):
+            continue
+        if key in outright:
+            own[key] = Number(value, f"spec.endpoints.types.{kind.name}.{key}")
+        elif key == "retryOn" and grpc and kind.grpc_retry_on:
+            own[key] = Number(f"{value},{kind.grpc_retry_on}", f"the default of {kind.name} for gRPC")
+        else:
+            own[key] = Number(value, f"the default of {kind.name}")
+    found = own
+    if endpoints.get("objectives"):
+        from mlmesh.endpoints.objectives import computed
+        from mlmesh.policy.objectives import gather
+
+        objectives = gather(endpoints["objectives"], kind.name, host)
+        if objectives:
+            found = computed(kind.name, objectives, own, outright)
+            if "perTryTimeout" not in outright and _ms(found, "perTryTimeout") >= _ms(found, "timeout"):
+                found.pop("perTryTimeout", None)  # Envoy ignores one that is not below the timeout
+    alone = "attempts" not in found or found["attempts"].value == 0  # istiod refuses any other field beside 0
+    return {key: found[key] for key in FIELDS if key in found and not (alone and key in ("perTryTimeout", "retryOn"))}
+
+
+def _hosts_with_objectives(policy: "Policy", hosts: "Sequence[str]", namespace: str) -> "list[str]":
+    """The keys of ``objectives.hosts`` that mean these hosts; an empty string for those without one."""
+    known = policy.spec["endpoints"].get("objectives", {}).get("hosts")
+    if not known or not hosts:
+        return [""]
+    from mlmesh.graph.hosts import fqdn
+
+    domain = policy.spec["mesh"]["clusterDomain"]
+    named = {fqdn(name, policy.namespace, domain): name for name in known}
+    return list(dict.fromkeys(named.get(fqdn(host, namespace or policy.namespace, domain), "") for host in hosts))

@@ -1,118 +1,141 @@
-"""The rules of VirtualServices: what each serves, and the block that is derived into it."""
+"""The rules of routes: what each serves, and why.
 
-from mlmesh.endpoints.catalogue import TYPES, EndpointType
-from mlmesh.endpoints.derive import block
-from mlmesh.endpoints.match import type_of_match
-from mlmesh.graph.stamps import derived, stamped
+The first that tells: the route's annotation, the paths and gRPC methods that the rule matches, its backends. The
+catalogue is loaded with the first rule that there is.
+"""
+
+from mlmesh.graph.inventory import ENDPOINT
+from mlmesh.graph.route import GATEWAY_API, ISTIO
+from mlmesh.graph.routes import gateway_route, virtual_service
 from mlmesh.manifests.objects import KubeObject
 from mlmesh.model.errors import InputError
-from mlmesh.model.patches import Patch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable
     from typing import Any
 
-    from mlmesh.model.patches import Operation
-    from mlmesh.policy.settings import Policy
+    from mlmesh.endpoints.catalogue import EndpointType
+    from mlmesh.endpoints.serves import Servers
+    from mlmesh.graph.release import Release
+    from mlmesh.graph.route import Backend, Route
+    from mlmesh.graph.route import Rule as Matched
 
-ANNOTATION = "mlmesh.dev/endpoint"
-ANNOTATION_PREFIX = "endpoint.mlmesh.dev/"
-FIELDS = ("timeout", "retries")
+PREFIX = "endpoint.mlmesh.dev/"
+KINDS = {"VirtualService": ISTIO, "HTTPRoute": GATEWAY_API, "GRPCRoute": GATEWAY_API}
+OWN = {"VirtualService": ("timeout", "retries"), "HTTPRoute": ("timeouts", "retry"), "GRPCRoute": ()}
 
 
 class Rule:
-    """One HTTP rule of a VirtualService: ``index`` in ``spec.http``, the types it serves and why."""
+    """One rule of a route that has requests: the types it serves (none where nothing tells) and why.
 
-    __slots__ = ("data", "index", "owner", "reason", "types")
+    ``sure``: whether a block follows from them; not so where a path can be another server's, too, and neither backend
+    nor annotation says it is not.
+    """
+
+    __slots__ = ("matched", "reason", "route", "sure", "types")
 
     def __init__(
-        self, owner: KubeObject, index: int, data: "dict[str, Any]", types: list[EndpointType], reason: str
+        self, route: "Route", matched: "Matched", types: "tuple[EndpointType, ...]", reason: str, *, sure: bool
     ) -> None:
-        self.owner = owner
-        self.index = index
-        self.data = data
+        self.route = route
+        self.matched = matched
         self.types = types
         self.reason = reason
+        self.sure = sure
+
+    @property
+    def owner(self) -> KubeObject:
+        """The route."""
+        return self.route.owner
+
+    @property
+    def data(self) -> "dict[str, Any]":
+        """The rule as its API writes it."""
+        return self.matched.data
 
     @property
     def path(self) -> str:
         """The pointer to the rule, from the object."""
-        return f"/spec/http/{self.index}"
+        return self.matched.pointer
+
+    @property
+    def backends(self) -> "list[Backend]":
+        """Where it sends, mirrors apart. Empty for a redirect or a direct response."""
+        return [backend for backend in self.matched.backends if not backend.mirror]
+
+    def hosts(self, release: "Release") -> list[str]:
+        """The full names of the hosts that it sends to; a pool's is as a Service of its name would have it."""
+        return [backend.host or release.host(backend.name, backend.namespace) for backend in self.backends]
 
 
-def rules(item: KubeObject) -> "Iterator[Rule]":
-    """The HTTP rules of a VirtualService. No types where one match is of no known type: that is never guessed at."""
-    spec = item.data.get("spec")
-    http = spec.get("http") if isinstance(spec, dict) else None
-    for index, data in enumerate(http if isinstance(http, list) else ()):
-        if isinstance(data, dict):
-            types, reason = _types(item, data)
-            yield Rule(item, index, data, types, reason)
+def is_route(item: KubeObject) -> bool:
+    """Whether an object is a route that has requests."""
+    return KINDS.get(item.kind) == item.group
 
 
-def derive(items: "Iterable[KubeObject]", policy: "Policy") -> "Iterator[Patch]":
-    """A patch for each VirtualService with a rule that has neither timeout nor retries and serves known types."""
-    for item in items:
-        if item.kind != "VirtualService" or item.group != "networking.istio.io":
-            continue
-        patch = _derive(item, policy)
-        if patch is not None:
-            yield patch
+def rules(item: KubeObject, release: "Release") -> list[Rule]:
+    """The rules of a route that is as it leaves, its requests being HTTP's or gRPC's.
+
+    No types where one match tells none and the backends do not either: that is never guessed at. Raises InputError for
+    an annotation that names no type and for a regular expression that does not compile.
+    """
+    key = id(item.data)
+    if key not in release.rules:
+        release.rules[key] = read(item, release)
+    return release.rules[key]
 
 
-def _types(item: KubeObject, rule: "dict[str, Any]") -> tuple[list[EndpointType], str]:
+def read(item: KubeObject, release: "Release", servers: "Callable[[], Servers] | None" = None) -> list[Rule]:
+    """The same, read anew. ``servers`` tells what pods serve; without it they tell what was found out before."""
+    route = (virtual_service if item.kind == "VirtualService" else gateway_route)(item, release)
+    requests = (matched for matched in route.rules if matched.protocol in ("http", "grpc"))
+    return [_rule(route, matched, release, servers) for matched in requests]
+
+
+def _rule(route: "Route", matched: "Matched", release: "Release", servers: "Callable[[], Servers] | None") -> Rule:
+    item = route.owner
     annotations = item.annotations()
-    name = rule.get("name")
-    for key in (f"{ANNOTATION_PREFIX}{name}", ANNOTATION):
+    for key in (f"{PREFIX}{matched.name}", ENDPOINT):
         if key in annotations:
-            return [_named(str(annotations[key]), key, item)], f"annotation {key}"
-    matches = rule.get("match")
-    if not isinstance(matches, list) or not matches:
-        return [], "no match"
-    types: dict[str, EndpointType] = {}
-    paths = []
-    for match in matches:
-        kind, path = type_of_match(match) if isinstance(match, dict) else (None, "no path")
-        if kind is None:
-            return [], f"{path} is of no known type"
-        types[kind.name] = kind
-        paths.append(path)
-    return list(types.values()), " and ".join(paths)
+            from mlmesh.endpoints.serves import named
 
+            return Rule(route, matched, named(item, key), f"annotation {key}", sure=True)
+    from mlmesh.endpoints.match import UNSURE, types_of_rule
 
-def _named(name: str, key: str, item: KubeObject) -> EndpointType:
-    if name not in TYPES:
+    try:
+        types, reason, _ = types_of_rule(matched.matches)
+    except ValueError as error:
         raise InputError(
-            f"endpoint type {name!r} is not known",
-            place=f"{item.document.place}, annotation {key}",
-            remedy=f"one of {', '.join(TYPES)}; or take the annotation away and write timeout and retries yourself",
-        )
-    return TYPES[name]
+            f"a match has the regular expression {error}",
+            place=f"{item.document.place}, {item.pointer}{matched.pointer}",
+            remedy="write it in RE2's syntax (github.com/google/re2/wiki/Syntax), or match by exact or prefix",
+        ) from None
+    rule = Rule(route, matched, types, reason, sure=bool(types) and UNSURE not in reason)
+    if not rule.sure and rule.backends:
+        _by_backend(rule, release, servers)
+    return rule
 
 
-def _derive(item: KubeObject, policy: "Policy") -> Patch | None:
-    earlier = derived(item)
-    operations: list[Operation] = []
-    ours: list[str] = []
-    reasons: list[str] = []
-    for rule in rules(item):
-        set_by_user = [key for key in FIELDS if key in rule.data and f"{rule.path}/{key}" not in earlier]
-        wanted: dict[str, Any] = {}
-        if rule.types and not set_by_user and isinstance(rule.data.get("route"), list):
-            wanted = block(rule.types, policy)
-        before = len(operations)
-        for key in FIELDS:
-            path = item.pointer + f"{rule.path}/{key}"
-            if key in wanted:
-                ours.append(f"{rule.path}/{key}")
-                if key not in rule.data:
-                    operations.append({"op": "add", "path": path, "value": wanted[key]})
-                elif rule.data[key] != wanted[key]:
-                    operations.append({"op": "replace", "path": path, "value": wanted[key]})
-            elif key in rule.data and key not in set_by_user:
-                operations.append({"op": "remove", "path": path})
-        if len(operations) > before:
-            served = "+".join(kind.name for kind in rule.types) or "nothing known"
-            reasons.append(f"rule {rule.index} serves {served} ({rule.reason})")
-    return stamped(item, operations, ours, "; ".join(reasons)) if operations else None
+def _by_backend(rule: Rule, release: "Release", servers: "Callable[[], Servers] | None") -> None:
+    """What all backends together serve. They speak for paths that may be a base, and for a tail of several servers."""
+    if not rule.types and any(match.form == "exact" for match in rule.matched.matches):
+        return
+    from mlmesh.endpoints.serves import told
+
+    types: dict[EndpointType, None] = {}
+    reasons = []
+    for backend in rule.backends:
+        found, reason = told(backend, release, servers if rule.matched.protocol == "http" else None)
+        if not found:
+            return
+        types |= dict.fromkeys(found)
+        reasons.append(f"{backend.kind} {backend.name}: {reason}")
+    if rule.types:
+        rule.sure = types.keys() >= set(rule.types)
+        if not rule.sure:
+            return
+    else:
+        rule.types = tuple(types)
+        rule.sure = True
+    rule.reason += "; " + " and ".join(dict.fromkeys(reasons))

@@ -1,39 +1,24 @@
 """The release as objects: the documents that a stage reads, opened, with names resolved."""
 
 from mlmesh.graph.hosts import fqdn
-from mlmesh.graph.pods import PodTemplate, pod_template
+from mlmesh.graph.inventory import Inventory
+from mlmesh.graph.kinds import MESH_KINDS, POD_KINDS, WITHOUT_PODS
+from mlmesh.graph.pods import PodTemplate
 from mlmesh.manifests.objects import KubeObject
 from mlmesh.model.errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
+    from mlmesh.graph.inventory import Pods
+    from mlmesh.graph.timeouts import Timeouts
+    from mlmesh.graph.violation import Violation
     from mlmesh.manifests.stream import Document
     from mlmesh.policy.settings import Policy
 
-# Kinds that some stage reads. A document of another kind is never parsed.
-READ = frozenset(
-    {
-        "AuthorizationPolicy",
-        "CronJob",
-        "DaemonSet",
-        "Deployment",
-        "DestinationRule",
-        "GRPCRoute",
-        "Gateway",
-        "HTTPRoute",
-        "Job",
-        "MeshPolicy",
-        "Namespace",
-        "Pod",
-        "Service",
-        "ServiceAccount",
-        "StatefulSet",
-        "VirtualService",
-    }
-)
+READ = POD_KINDS | MESH_KINDS
 _POLICY_MARK = b"mlmesh.dev/"
 
 
@@ -46,7 +31,28 @@ def is_read(document: "Document") -> bool:
             place=document.place,
             remedy="every document of a stream is a Kubernetes object: see the template that renders it",
         )
-    return kind in READ or kind.endswith("List") or may_hold_policy(document)
+    if kind in READ or kind.endswith("List"):
+        return True
+    return may_hold_policy(document) if kind in WITHOUT_PODS else mentions_containers(document)
+
+
+def is_workload(document: "Document") -> bool:
+    """Whether a document that is read is one object that is a workload, if anything: its text tells, unparsed."""
+    kind = document.kind
+    if kind in MESH_KINDS:
+        return kind == "Service" and document.mentions(b"apiVersion: serving.knative.dev/")
+    return not kind.endswith("List") and kind not in WITHOUT_PODS
+
+
+def mentions_containers(document: "Document") -> bool:
+    """Whether a document's text has a key ``containers``: pods of a kind that nobody here knows. It is not parsed."""
+    data, end = document.stream.data, document.end
+    found = data.find(b"containers", document.body, end)
+    while found >= 0:
+        if data[found + 10 : found + 13].lstrip(b"\"' ").startswith(b":"):
+            return True
+        found = data.find(b"containers", found + 10, end)
+    return False
 
 
 def may_hold_policy(document: "Document") -> bool:
@@ -56,48 +62,77 @@ def may_hold_policy(document: "Document") -> bool:
 
 
 class Release:
-    """What the invariants ask of a release. Namespaces left out are the release's own.
+    """What the stages and the invariants ask of a release. Namespaces left out are the release's own.
 
-    Objects are added as their documents are done. A release can be large, so only routes, rules and gateways are kept;
-    of the others what is asked: ``identities``, (namespace, ServiceAccount) of everything that has one; ``services``,
-    (namespace, name); ``annotated``, pod templates whose object has annotations of Istio's on its own metadata.
+    Objects are added as their documents are done: first all that are no workloads, then these. ``own`` is what the
+    stream holds, ``context`` what there is besides (see ``--context``): only looked at, never judged. ``annotated`` are
+    pod templates whose object has annotations of Istio's on its own metadata, where its pods do not see them;
+    ``selecting``, components of the policy that select some pod; ``selected_elsewhere``, a namespace with pods that
+    carry a component's labels and are not in its own, by component; ``unselected``, namespaces with a pod that no
+    component selects (mlmesh.roles tells all three); ``notes``, by code, what a stage saw of an object in passing;
+    ``serves``, by backend, the endpoint types that it serves and why, and ``rules``, of each route, as mlmesh.endpoints
+    reads them.
     """
 
-    __slots__ = ("_kept", "_owned", "annotated", "identities", "policy", "services")
+    __slots__ = (
+        "_owned",
+        "_timeouts",
+        "annotated",
+        "context",
+        "notes",
+        "own",
+        "policy",
+        "rules",
+        "selected_elsewhere",
+        "selecting",
+        "serves",
+        "unselected",
+    )
 
     def __init__(self, policy: "Policy") -> None:
         self.policy = policy
-        self.identities: set[tuple[str, str]] = set()
-        self.services: set[tuple[str, str]] = set()
+        self.own = Inventory(policy.namespace)
+        self.context = Inventory(policy.namespace)
         self.annotated: list[PodTemplate] = []
-        self._kept: dict[tuple[str, str], list[KubeObject]] = {}
-        self._owned = set(policy.spec.get("owns", ()))
+        self.notes: dict[str, list[Violation]] = {}
+        self.selecting: set[str] = set()
+        self.rules: dict[int, list[Any]] = {}
+        self.serves: dict[tuple[str, str, str], tuple[tuple[Any, ...], str]] = {}
+        self.selected_elsewhere: dict[str, str] = {}
+        self.unselected: set[str] = set()
+        self._owned = frozenset(policy.spec.get("owns", ()))
+        self._timeouts: Timeouts | None = None
 
     def add(self, items: "Iterable[KubeObject]") -> None:
-        """Take the objects of a document that is done, as they leave."""
-        for item in items:
-            kind = (item.group, item.kind)
-            pod = pod_template(item)
-            if pod is not None:
-                self._add_pod(pod)
-            elif kind == ("", "Namespace"):
-                self._owned.add(item.name)
-            elif kind == ("", "Service"):
-                self.services.add((self.namespace(item), item.name))
-            elif kind == ("", "ServiceAccount"):
-                self.identities.add((self.namespace(item), item.name))
-            else:
-                self._kept.setdefault(kind, []).append(item)
+        """Take the objects of a document that is done, as they leave; its workloads are left out."""
+        self.own.add(items)
 
-    def _add_pod(self, pod: PodTemplate) -> None:
-        account = pod.spec.get("serviceAccountName") or pod.spec.get("serviceAccount") or "default"
-        self.identities.add((self.namespace(pod.owner), str(account)))
-        if pod.pointer != pod.owner.pointer and any("istio.io/" in str(key) for key in pod.owner.annotations()):
-            self.annotated.append(pod)
+    def add_pods(self, templates: "Sequence[PodTemplate]") -> None:
+        """Take the pod templates of a document that is done, as they leave."""
+        self.own.add_pods(templates)
+        self.annotated += filter(_is_annotated_above, templates)
 
     def of(self, group: str, kind: str) -> "list[KubeObject]":
-        """The routes, rules or gateways of one kind, in stream order."""
-        return self._kept.get((group, kind), [])
+        """The routes, rules, gateways or pools of one kind that are the release's own, in stream order."""
+        return self.own.kept(group, kind)
+
+    def known(self, group: str, kind: str) -> "list[KubeObject]":
+        """The same, followed by those of the context; an object that the release has, too, is the release's."""
+        own, others = self.own.kept(group, kind), self.context.kept(group, kind)
+        if not others:
+            return own
+        names = {(self.namespace(item), item.name) for item in own}
+        return [*own, *(item for item in others if (self.namespace(item), item.name) not in names)]
+
+    @property
+    def services(self) -> "dict[tuple[str, str], dict[str, Any] | None]":
+        """The release's own Services by namespace and name, each with its selector (None: it has none)."""
+        return self.own.services
+
+    @property
+    def identities(self) -> set[tuple[str, str]]:
+        """(namespace, ServiceAccount) of everything that has one, in the context too."""
+        return self.own.identities | self.context.identities
 
     def namespace(self, item: KubeObject) -> str:
         """The object's namespace, or the release's where it has none; empty where nobody knows."""
@@ -105,17 +140,56 @@ class Release:
 
     def owns(self, namespace: str) -> bool:
         """Whether this release answers for a namespace: it holds the Namespace, or the policy says so."""
-        return namespace in self._owned
+        return namespace in self._owned or namespace in self.own.namespaces
 
     def host(self, host: str, namespace: str) -> str:
         """A host as a full DNS name, a short one being of ``namespace``."""
         return fqdn(host, namespace, self.mesh("clusterDomain"))
 
+    def service(self, host: str) -> "tuple[str, Mapping[str, Any] | None]":
+        """The namespace and the selector of the Service behind a full host name; no selector where there is none."""
+        name, _, rest = host.partition(".")
+        namespace, _, domain = rest.partition(".")
+        if domain != f"svc.{self.mesh('clusterDomain')}":
+            return "", None
+        place = (namespace, name)
+        own = self.own.services
+        return namespace, own[place] if place in own else self.context.services.get(place)
+
     def external(self, kind: str) -> "set[str]":
         """What the policy declares to exist outside the stream: ``hosts``, ``principals`` or ``gateways``."""
         return set(self.policy.spec.get("external", {}).get(kind, ()))
+
+    def selected(self, namespace: str | None, labels: "Mapping[str, Any]") -> "Iterator[Pods]":
+        """The pods, in the context too, of a namespace (None: of all) that have all of these labels."""
+        return (pods for pods in self.pods() if namespace in (None, pods.namespace) and pods.carry(labels))
+
+    def pods(self) -> "Iterator[Pods]":
+        """All pods, in the context too; those of an object that the release has, too, are the release's."""
+        yield from self.own.pods
+        if self.context.pods:
+            own = {pods.owner for pods in self.own.pods}
+            yield from (pods for pods in self.context.pods if pods.owner not in own)
 
     def mesh(self, key: str) -> str:
         """One of the policy's settings of the mesh."""
         value: Any = self.policy.spec["mesh"][key]
         return str(value)
+
+    def longest_timeout(self, pod: PodTemplate) -> float | None:
+        """Seconds that the longest request may take that a route of the release, or its context, leads to these pods.
+
+        ``math.inf`` where a route to them has no timeout; None where no route leads to them. To be asked once all that
+        is no workload was added. Routes of TCP and TLS have no requests, and do not count.
+        """
+        if self._timeouts is None:
+            from mlmesh.graph.timeouts import Timeouts
+
+            self._timeouts = Timeouts(self)
+        return self._timeouts.longest(pod)
+
+
+def _is_annotated_above(pod: PodTemplate) -> bool:
+    return pod.holder != pod.owner.pointer + "/metadata" and any(
+        "istio.io/" in str(key) for key in pod.owner.annotations()
+    )

@@ -1,6 +1,7 @@
 """The stamps on what was touched, by which a later run tells its own values from the user's."""
 
-from sys import intern  # most objects of a release get the same pointers: each is held once
+from functools import lru_cache
+from sys import intern
 
 from mlmesh import __version__
 from mlmesh.manifests.objects import KubeObject
@@ -9,7 +10,7 @@ from mlmesh.model.patches import Patch, pointer
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import Any
+    from typing import Any, Literal
 
     from mlmesh.model.patches import Operation
 
@@ -19,7 +20,26 @@ DERIVED = "mlmesh.dev/derived"
 
 def derived(item: KubeObject) -> frozenset[str]:
     """Pointers, from the object, of the values that an earlier run derived into it."""
-    return frozenset(str(item.annotations().get(DERIVED, "")).split())
+    found = set()
+    above = ""
+    for word in str(item.annotations().get(DERIVED, "")).split():
+        if word.startswith("/"):
+            above = word.rpartition("/")[0]
+            found.add(word)
+        else:
+            found.add(f"{above}/{word}")
+    return frozenset(found)
+
+
+def _listed(ours: "Sequence[str]") -> str:
+    """Pointers as the stamp has them: of one that stands beside the one before it only the last key."""
+    words = []
+    last = None
+    for path in ours:
+        above, _, key = path.rpartition("/")
+        words.append(key if above == last else path)
+        last = above
+    return intern(" ".join(words))
 
 
 def additions(
@@ -27,23 +47,40 @@ def additions(
 ) -> "list[Operation]":
     """Operations that set keys of the map at ``path`` below ``holder``, missing maps made first.
 
-    ``base`` is the pointer of ``holder``.
+    ``base`` is the pointer of ``holder``; an item of a list on the way, named by its index, must be there.
     """
     operations: list[Operation] = []
-    at, node = base, holder
+    at = base
+    node: Any = holder
     for key in path:
-        at = intern(at + pointer(key))
-        below = node.get(key)
-        if not isinstance(below, dict):
-            operations.append({"op": "add", "path": at, "value": {}})
+        at += pointer(key)
+        below = node.get(key) if isinstance(node, dict) else node[int(key)]
+        if not isinstance(below, (dict, list)):
+            operations.append(_new_map(at))
             below = {}
         node = below
     for key, value in values.items():
-        if key not in node:
-            operations.append({"op": "add", "path": intern(at + pointer(key)), "value": value})
-        elif node[key] != value:
-            operations.append({"op": "replace", "path": intern(at + pointer(key)), "value": value})
+        if key in node and node[key] == value:
+            continue
+        op: Literal["add", "replace"] = "replace" if key in node else "add"
+        path = at + pointer(key)
+        operations.append(
+            _text(op, path, value) if isinstance(value, str) else {"op": op, "path": intern(path), "value": value}
+        )
     return operations
+
+
+# Most objects of a release get the same operations: each is held once.
+
+
+@lru_cache(1024)
+def _new_map(path: str) -> "Operation":
+    return {"op": "add", "path": path, "value": {}}
+
+
+@lru_cache(1024)
+def _text(op: "Literal['add', 'replace']", path: str, value: str) -> "Operation":
+    return {"op": op, "path": path, "value": value}
 
 
 def stamped(
@@ -55,7 +92,7 @@ def stamped(
     """
     values = {RENDERED_BY: __version__}
     if ours:
-        values[DERIVED] = intern(" ".join(ours))
+        values[DERIVED] = _listed(ours)
     stamps = additions(item.pointer, item.data, ("metadata", "annotations"), values)
     if not ours and DERIVED in item.annotations():
         stamps.append({"op": "remove", "path": item.pointer + pointer("metadata", "annotations", DERIVED)})

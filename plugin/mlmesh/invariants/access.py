@@ -1,6 +1,6 @@
 """Identities in AuthorizationPolicies that no workload has: MLM401."""
 
-from mlmesh.graph.gateways import service_account
+from mlmesh.graph.gateways import accounts, service_account
 from mlmesh.invariants.rule import Rule, Violation
 from mlmesh.model.findings import ERROR, WARNING
 from mlmesh.model.patches import pointer
@@ -29,8 +29,8 @@ def _sources(item: "KubeObject") -> "Iterator[tuple[str, str, str]]":
 
 def principal_nobody_has(release: "Release") -> "Iterator[Violation]":
     """Identities of the mesh's own trust domain that nothing in the stream has and nothing declares external."""
-    gateways = release.of("gateway.networking.k8s.io", "Gateway")
-    known = release.identities | {(release.namespace(item), service_account(item)) for item in gateways}
+    gateways = release.known("gateway.networking.k8s.io", "Gateway")
+    known = release.identities.union(*(accounts(item, release) for item in gateways))
     external = release.external("principals")
     domain = release.mesh("trustDomain")
     for item in release.of("security.istio.io", "AuthorizationPolicy"):
@@ -68,7 +68,7 @@ def _declared(principal: str, external: set[str]) -> bool:
 def _gateway_hint(namespace: str, release: "Release") -> str:
     gateways = [
         f"Gateway {gateway.name} runs as {service_account(gateway)}"
-        for gateway in release.of("gateway.networking.k8s.io", "Gateway")
+        for gateway in release.known("gateway.networking.k8s.io", "Gateway")
         if release.namespace(gateway) == namespace
     ]
     return f" ({'; '.join(gateways)})" if gateways else ""

@@ -1,6 +1,19 @@
 """Every rule, and a run of them all over a patched release."""
 
-from mlmesh.invariants import access, gateways, sidecars, timeouts, traffic
+from mlmesh.invariants import (
+    access,
+    admin,
+    components,
+    gateways,
+    generations,
+    lifecycle,
+    ports,
+    realtime,
+    sidecars,
+    timeouts,
+    traffic,
+    unsaid,
+)
 from mlmesh.invariants.rule import Rule, Violation
 from mlmesh.model.errors import InputError
 from mlmesh.model.findings import Finding
@@ -11,7 +24,20 @@ if TYPE_CHECKING:
 
 RULES: tuple[Rule, ...] = tuple(
     sorted(
-        (*traffic.RULES, *timeouts.RULES, *access.RULES, *sidecars.RULES, *gateways.RULES),
+        (
+            *traffic.RULES,
+            *timeouts.RULES,
+            *generations.RULES,
+            *realtime.RULES,
+            *unsaid.RULES,
+            *lifecycle.RULES,
+            *ports.RULES,
+            *access.RULES,
+            *admin.RULES,
+            *components.RULES,
+            *sidecars.RULES,
+            *gateways.RULES,
+        ),
         key=lambda rule: rule.code,
     )
 )
@@ -33,13 +59,18 @@ def run(release: "Release") -> list[Finding]:
             place="policy, spec.invariants.severity",
             remedy=f"the rules are {', '.join(rule.code for rule in RULES)}",
         )
-    sources: dict[int, str] = {}  # a document's text is searched once, however many findings it has
-    findings = [
-        _finding(rule, violation, severities.get(rule.code) or violation.severity or rule.severity, release, sources)
+    found = [
+        (rule, violation)
         for rule in RULES
         if severities.get(rule.code) != "off"
         for violation in rule.check(release)
         if not str(violation.item.annotations().get(ALLOW_PREFIX + rule.code) or "").strip()
+    ]
+    found.sort(key=lambda pair: pair[1].item.document.index)  # for its lines a document is read again, and then once
+    sources: dict[int, str] = {}  # a document's text is searched once, however many findings it has
+    findings = [
+        _finding(rule, violation, severities.get(rule.code) or violation.severity or rule.severity, release, sources)
+        for rule, violation in found
     ]
     findings.sort(key=lambda finding: (finding.document, finding.line, finding.code, finding.pointer))
     return findings

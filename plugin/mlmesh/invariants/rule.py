@@ -1,6 +1,8 @@
 """What a rule is, and what it says of one place."""
 
-from mlmesh.manifests.objects import KubeObject
+from mlmesh.graph.violation import Violation
+
+__all__ = ["PODS", "Rule", "Violation", "noted"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -8,25 +10,7 @@ if TYPE_CHECKING:
 
     from mlmesh.graph.release import Release
 
-
-class Violation:
-    """One place that breaks a rule.
-
-    ``pointer`` is from the object. ``severity`` replaces the rule's own where the evidence is weaker; ``evidence`` goes
-    into the fingerprint, so that two violations at one place differ.
-    """
-
-    __slots__ = ("evidence", "item", "message", "pointer", "remedy", "severity")
-
-    def __init__(
-        self, item: KubeObject, pointer: str, message: str, remedy: str, *, severity: str = "", evidence: str = ""
-    ) -> None:
-        self.item = item
-        self.pointer = pointer
-        self.message = message
-        self.remedy = remedy
-        self.severity = severity
-        self.evidence = evidence
+PODS = ("every kind with pods",)
 
 
 class Rule:
@@ -62,3 +46,8 @@ class Rule:
         self.fix = fix
         self.summary = summary
         self.check = check
+
+
+def noted(code: str) -> "Callable[[Release], Iterator[Violation]]":
+    """The check of a rule whose violations a stage noted while it had the object open: no pod is kept for the end."""
+    return lambda release: iter(release.notes.get(code, ()))

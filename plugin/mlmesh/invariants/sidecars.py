@@ -1,13 +1,13 @@
-"""Sidecar settings where the injector does not look: MLM502.
+"""Sidecar settings where the injector does not look, and sizes with which no pod starts: MLM502, 503, 504, 512.
 
 Istio's injector reads the pod's own metadata (istio/istio pkg/kube/inject/inject.go); on a Deployment's metadata the
-same annotation does nothing.
+same annotation does nothing. Any one of the four sizes drops every size of the mesh, in the init container too (its
+injection template); it does not compare them, but the API server refuses a request above its limit.
 """
 
-from mlmesh.graph.pods import TEMPLATES
 from mlmesh.graph.stamps import derived
-from mlmesh.invariants.rule import Rule, Violation
-from mlmesh.model.findings import ERROR
+from mlmesh.invariants.rule import PODS, Rule, Violation, noted
+from mlmesh.model.findings import ERROR, INFO, WARNING
 from mlmesh.model.patches import pointer
 
 TYPE_CHECKING = False
@@ -45,7 +45,7 @@ def proxy_settings_misplaced(release: "Release") -> "Iterator[Violation]":
     for template in release.annotated:
         item = template.owner
         keys = [key for key in item.annotations() if key in POD_ONLY or str(key).startswith(POD_ONLY_PREFIX)]
-        path = template.pointer[len(item.pointer) :] + "/metadata/annotations"
+        path = (template.holder or template.pointer)[len(item.pointer) :] + "/annotations"
         ours = derived(item) if keys else frozenset()
         for key in keys:
             if key in template.annotations and path + pointer(key) not in ours:
@@ -67,9 +67,42 @@ RULES = (
         severity=ERROR,
         confidence="object",
         scope="object",
-        kinds=tuple(sorted(kind for _, kind in TEMPLATES if kind != "Pod")),
+        kinds=PODS,
         fix="safe",
         summary="A sidecar's annotation on the metadata of a workload instead of its pod template does nothing.",
         check=proxy_settings_misplaced,
+    ),
+    Rule(
+        code="MLM503",
+        name="proxy-limit-below-request",
+        severity=ERROR,
+        confidence="object",
+        scope="object",
+        kinds=PODS,
+        fix="none",
+        summary="A sidecar that requests more than its limit: the API server refuses the pod.",
+        check=noted("MLM503"),
+    ),
+    Rule(
+        code="MLM504",
+        name="proxy-size-partial",
+        severity=WARNING,
+        confidence="object",
+        scope="object",
+        kinds=PODS,
+        fix="safe",
+        summary="A pod of no known role that sets some of its sidecar's four sizes loses the mesh's for the others.",
+        check=noted("MLM504"),
+    ),
+    Rule(
+        code="MLM512",
+        name="no-place-for-settings",
+        severity=INFO,
+        confidence="object",
+        scope="object",
+        kinds=PODS,
+        fix="none",
+        summary="The kind passes no annotations on to its pods: their sidecars keep the mesh's own settings.",
+        check=noted("MLM512"),
     ),
 )

@@ -5,7 +5,6 @@ the route's timeout ends them all; a try that is retried for ``5xx``, ``gateway-
 run a whole generation.
 """
 
-from mlmesh.endpoints.catalogue import GENERATION
 from mlmesh.endpoints.routes import rules
 from mlmesh.graph.stamps import derived
 from mlmesh.invariants.rule import Rule, Violation
@@ -26,7 +25,7 @@ SAFE = "connect-failure,refused-stream,reset-before-request"
 
 def _routes(release: "Release") -> "Iterator[tuple[Route, dict[str, Any]]]":
     for item in release.of("networking.istio.io", "VirtualService"):
-        for route in rules(item):
+        for route in rules(item, release):
             retries = route.data.get("retries")
             if isinstance(retries, dict):
                 yield route, retries
@@ -86,7 +85,7 @@ def retry_repeats_generation(release: "Release") -> "Iterator[Violation]":
     """Rules to generating endpoints that retry a request which may have been worked on."""
     for route, retries in _routes(release):
         attempts, conditions = retries.get("attempts"), retries.get("retryOn")
-        costly = [kind.name for kind in route.types if kind.retry == GENERATION]
+        costly = [kind.name for kind in route.types if kind.generates]
         if not costly or not isinstance(attempts, int) or attempts < 1 or not isinstance(conditions, str):
             continue
         repeating = [word for word in conditions.split(",") if word in REPEATING]

@@ -4,6 +4,8 @@ Envoy applies a DestinationRule to the host that a route sends to (istio/istio p
 destinationRule), not to the host that the client called.
 """
 
+from mlmesh.graph.route import ISTIO
+from mlmesh.graph.routes import routes
 from mlmesh.invariants.rule import Rule, Violation
 from mlmesh.model.findings import ERROR, INFO, WARNING
 
@@ -15,8 +17,6 @@ if TYPE_CHECKING:
     from mlmesh.graph.release import Release
     from mlmesh.manifests.objects import KubeObject
 
-ISTIO = "networking.istio.io"
-
 
 def _maps(value: object) -> "list[dict[str, Any]]":
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
@@ -27,39 +27,10 @@ def _spec(item: "KubeObject") -> "dict[str, Any]":
     return spec if isinstance(spec, dict) else {}
 
 
-def _destinations(item: "KubeObject", release: "Release") -> "dict[str, set[str]]":
-    """Full host names that a VirtualService sends to (mirrors too), each with the subsets that it names."""
-    found: dict[str, set[str]] = {}
-    for section in ("http", "tcp", "tls"):
-        for rule in _maps(_spec(item).get(section)):
-            targets = [entry.get("destination") for entry in (*_maps(rule.get("route")), *_maps(rule.get("mirrors")))]
-            for target in (*targets, rule.get("mirror")):
-                if isinstance(target, dict) and isinstance(target.get("host"), str):
-                    host = release.host(target["host"], release.namespace(item))
-                    found.setdefault(host, set()).add(str(target.get("subset") or ""))
-    return found
-
-
-def _backends(item: "KubeObject", release: "Release") -> "set[str]":
-    """Full names of the Services that a route of Gateway API sends to."""
-    domain = release.mesh("clusterDomain")
-    return {
-        f"{backend.get('name')}.{backend.get('namespace') or release.namespace(item)}.svc.{domain}"
-        for rule in _maps(_spec(item).get("rules"))
-        for backend in _maps(rule.get("backendRefs"))
-        if backend.get("kind", "Service") == "Service"
-    }
-
-
-def _in_mesh(item: "KubeObject") -> bool:
-    gateways = _spec(item).get("gateways")
-    return not gateways or (isinstance(gateways, list) and "mesh" in gateways)
-
-
 def _guarded(release: "Release") -> "dict[str, set[str]]":
     """Hosts with a traffic policy of their own: an empty subset stands for the host's own block."""
     found: dict[str, set[str]] = {}
-    for item in release.of(ISTIO, "DestinationRule"):
+    for item in release.known(ISTIO, "DestinationRule"):
         spec = _spec(item)
         host = release.host(str(spec.get("host")), release.namespace(item))
         blocks = [("", spec), *((str(subset.get("name")), subset) for subset in _maps(spec.get("subsets")))]
@@ -71,16 +42,14 @@ def dead_traffic_policy(release: "Release") -> "Iterator[Violation]":
     """DestinationRules for a host whose VirtualServices send all of its traffic elsewhere."""
     claims: dict[str, list[tuple[KubeObject, dict[str, set[str]]]]] = {}
     reached: set[str] = set()
-    for item in release.of(ISTIO, "VirtualService"):
-        targets = _destinations(item, release)
+    for route in routes(release):
+        targets: dict[str, set[str]] = {}
+        for backend in (backend for rule in route.rules for backend in rule.backends if backend.host):
+            targets.setdefault(backend.host, set()).add(backend.subset)
         reached.update(targets)
-        names = _spec(item).get("hosts")
-        if targets and _in_mesh(item) and isinstance(names, list):
-            for name in names:
-                claims.setdefault(release.host(str(name), release.namespace(item)), []).append((item, targets))
-    for kind in ("HTTPRoute", "GRPCRoute"):
-        for item in release.of("gateway.networking.k8s.io", kind):
-            reached |= _backends(item, release)
+        if targets and route.owner.kind == "VirtualService" and route.in_mesh:
+            for host in route.hosts:
+                claims.setdefault(host, []).append((route.owner, targets))
     guarded = _guarded(release)
     for rule in release.of(ISTIO, "DestinationRule"):
         spec, namespace = _spec(rule), release.namespace(rule)

@@ -1,6 +1,5 @@
 """Changes in block maps and lists: whole lines come and go, and no other line is touched."""
 
-from mlmesh.manifests import flow
 from mlmesh.manifests.geometry import is_block, is_deep, leaf_end
 from mlmesh.manifests.nodes import Alias
 from mlmesh.manifests.overlay import Branch, Fresh, NotEditableError, settled
@@ -19,6 +18,8 @@ _UNIT = 2
 def write(sheet: "Sheet", tree: "Tree", branch: Branch) -> None:
     """Splices a branch's changes in; the branch keeps an entry of its own. Raises NotEditableError."""
     if not is_block(branch.node):
+        from mlmesh.manifests import flow
+
         flow.write(sheet, tree, branch)
     elif isinstance(branch.data, dict):
         _map(sheet, tree, branch)

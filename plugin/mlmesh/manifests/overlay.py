@@ -67,21 +67,27 @@ def overlay(tree: "Tree", data: "Any", operations: "Sequence[Operation]") -> Bra
     Raises NotEditableError for what the text does not allow, DefectError for paths that lead nowhere.
     """
     root = _branch(tree.root, data, -1)
+    above: list[str] = []
+    at: Any = root
     for operation in operations:
+        path = operation["path"]
+        *parents, name = split(path)
         try:
-            _apply(tree, root, operation)
+            if parents != above:  # what an operation changes is below the place that the next one goes to again
+                at = root
+                for parent in parents:
+                    at = _step(tree, at, parent, path)
+                above = parents
+            _apply(tree, at, name, operation)
         except NotEditableError as error:
-            error.pointer = operation["path"]
+            error.pointer = path
             raise
     return root
 
 
-def _apply(tree: "Tree", root: Branch, operation: "Operation") -> None:
+def _apply(tree: "Tree", at: "Any", name: str, operation: "Operation") -> None:
+    """One operation on the map or list that holds its target: a Branch, or a plain value inside a Fresh one."""
     path = operation["path"]
-    *parents, name = split(path)
-    at: Any = root
-    for parent in parents:
-        at = _step(tree, at, parent, path)
     if not isinstance(at, Branch):
         if not isinstance(at, (dict, list)):
             raise no_path(path)

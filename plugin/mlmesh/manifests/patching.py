@@ -1,5 +1,7 @@
 """RFC 6902 operations on plain data: what an edited text must read back as."""
 
+from functools import lru_cache
+
 from mlmesh.model.errors import DefectError
 from mlmesh.model.patches import unescape
 
@@ -16,45 +18,42 @@ def patched(data: "Any", operations: "Sequence[Operation]") -> "Any":
 
     What no operation reaches is shared with ``data``, not copied. Raises DefectError for a path that is not there.
     """
-    own: set[int] = set()  # containers made here, which may be changed
-    keep: list[Any] = []  # so that no id is given twice
+    own: dict[int, Any] = {}  # containers made here, which may be changed; held, so that no id is given twice
     box: list[Any] = [data]
 
-    def mine(parent: "Any", token: "str | int", child: "Any") -> "Any":
+    def mine(parent: "Any", token: "str | int", path: str) -> "Any":
+        child = parent[token]
+        if not isinstance(child, (dict, list)):
+            raise no_path(path)
         if id(child) not in own:
             child = child.copy()
-            own.add(id(child))
-            keep.append(child)
-            parent[token] = child
+            own[id(child)] = parent[token] = child
         return child
 
+    last: list[str] | None = None
+    holder: Any = box
     for operation in operations:
         path = operation["path"]
-        parent: Any = box
-        at: str | int = 0
-        tokens = split(path)
-        for depth, token in enumerate(tokens, 1):
-            child = parent[at]
-            if not isinstance(child, (dict, list)):
-                raise no_path(path)
-            parent = mine(parent, at, child)
-            last = depth == len(tokens)
-            at = (
-                token
-                if isinstance(parent, dict)
-                else index(token, len(parent), path, end=last and operation["op"] == "add")
-            )
-            if not last and not present(parent, at):
-                raise no_path(path)
-        change(parent, at, operation)
+        *above, name = split(path)
+        if above != last:
+            holder = mine(box, 0, path)
+            for token in above:
+                at = token if isinstance(holder, dict) else index(token, len(holder), path, end=False)
+                if not present(holder, at):
+                    raise no_path(path)
+                holder = mine(holder, at, path)
+            last = above
+        at = name if isinstance(holder, dict) else index(name, len(holder), path, end=operation["op"] == "add")
+        change(holder, at, operation)
     return box[0]
 
 
-def split(path: str) -> list[str]:
+@lru_cache(1024)  # most objects of a release are changed at the same places
+def split(path: str) -> tuple[str, ...]:
     """The keys and indices of a pointer. Raises DefectError where it is none, or the whole document."""
     if not path.startswith("/"):
         raise no_path(path)
-    return [unescape(token) for token in path.split("/")[1:]]
+    return tuple(unescape(token) for token in path.split("/")[1:])
 
 
 def index(name: str, length: int, path: str, *, end: bool) -> int:

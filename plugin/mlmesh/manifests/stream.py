@@ -3,7 +3,6 @@
 import re
 from sys import intern
 
-from mlmesh.manifests.expand import Expanded
 from mlmesh.manifests.limits import allowed_nodes
 from mlmesh.manifests.nodes import Uncollected, compose
 from mlmesh.manifests.scalars import RefusedError
@@ -188,17 +187,17 @@ class Document:
             with Uncollected():
                 root, special = compose(text, values.budget.left)
                 if special:
+                    from mlmesh.manifests.expand import Expanded
+
                     values = Expanded(values.budget, text)
                 value = None if root is None else values.read(root)
         except RefusedError as refused:
             raise self._error(refused) from None
-        if isinstance(values, Expanded):
-            special = values.special
         if not isinstance(value, dict):
             raise InputError(
                 "the document is no object", place=self.place, remedy="a manifest is a map with apiVersion and kind"
             )
-        return value, special, root
+        return value, values.special, root
 
     def _error(self, refused: RefusedError) -> InputError:
         line = self.line + (refused.mark.line if refused.mark else 0)

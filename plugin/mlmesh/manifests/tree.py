@@ -2,7 +2,6 @@
 
 from yaml.nodes import MappingNode, SequenceNode
 
-from mlmesh.manifests.expand import Expanded
 from mlmesh.manifests.nodes import Alias, Uncollected, compose, marked
 from mlmesh.manifests.scalars import MERGE, RefusedError
 from mlmesh.manifests.values import Budget, Values
@@ -10,7 +9,10 @@ from mlmesh.model.patches import unescape
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
+
+    from mlmesh.manifests.scalars import Key
 
 _BOM = "\ufeff"
 
@@ -23,17 +25,23 @@ class Entries:
 
     __slots__ = ("_earlier", "last", "merges", "odd")
 
-    def __init__(self) -> None:
+    def __init__(self, node: "Any", key_of: "Callable[[Any], str | Key]") -> None:
         self.last: dict[str, int] = {}
         self.merges: list[int] = []
         self.odd: set[str] = set()
         self._earlier: dict[str, list[int]] = {}  # of duplicate keys
-
-    def add(self, key: str, index: int) -> None:
-        """Takes note of an own key; the last of duplicates counts."""
-        if key in self.last:
-            self._earlier.setdefault(key, []).append(self.last[key])
-        self.last[key] = index
+        last = self.last
+        for index, (key_node, _) in enumerate(node.value):
+            key = key_of(key_node)
+            if not isinstance(key, str):
+                if key is MERGE:
+                    self.merges.append(index)
+                    continue
+                key = key.text
+                self.odd.add(key)
+            if key in last:
+                self._earlier.setdefault(key, []).append(last[key])
+            last[key] = index
 
     def all(self, key: str) -> list[int]:
         """Every entry of a key."""
@@ -58,8 +66,11 @@ class Tree:
             with Uncollected():
                 self._compose(source)
         self._text: str | None = None
-        budget = Budget(0)  # only keys are read
-        self._values = Expanded(budget, source) if self.special else Values(budget)
+        self._values = Values(Budget(0))  # only keys are read
+        if special:
+            from mlmesh.manifests.expand import Expanded
+
+            self._values = Expanded(self._values.budget, source)
         self._entries: dict[int, Entries] = {}
 
     def _compose(self, source: bytes) -> None:
@@ -83,16 +94,7 @@ class Tree:
         """The entries of a map's node, by the keys that Go makes of them."""
         found = self._entries.get(id(node))
         if found is None:
-            found = self._entries[id(node)] = Entries()
-            for index, (key_node, _) in enumerate(node.value):
-                key = self._values.key(key_node)
-                if key is MERGE:
-                    found.merges.append(index)
-                    continue
-                name = key if isinstance(key, str) else key.text
-                found.add(name, index)
-                if not isinstance(key, str):
-                    found.odd.add(name)
+            found = self._entries[id(node)] = Entries(node, self._values.key)
         return found
 
     def merges(self, node: "Any", key: str, behind: int = -1) -> bool:

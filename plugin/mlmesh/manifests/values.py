@@ -36,6 +36,7 @@ class Values:
     """
 
     __slots__ = ("budget", "keys", "plain")
+    special = False  # whether there are aliases or tags
 
     def __init__(self, budget: Budget, like: "Values | None" = None) -> None:
         self.budget = budget
@@ -90,19 +91,18 @@ class Values:
         key_node = value_node = node
         try:
             for key_node, value_node in entries:
-                key = key_node.value
+                key: Any = key_node.value
                 if type(key) is not str:
                     raise no_name(key_node)
                 if not key_node.style:
-                    known = keys[key]
-                    if isinstance(known, Key):
-                        if known is MERGE:
+                    key = keys[key]
+                    if type(key) is not str:
+                        if key is MERGE:
                             self.merge(value_node, out, depth)
                             continue
                         odd = {} if odd is None else odd
-                        odd[known.text] = known.type
-                        known = known.text
-                    key = known
+                        odd[key.text] = key.type
+                        key = key.text
                 value = value_node.value
                 if type(value) is str:
                     out[key] = value if value_node.style else plain[value]

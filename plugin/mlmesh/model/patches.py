@@ -1,9 +1,10 @@
 """A change to one document: RFC 6902 operations and the reason for them."""
 
-from collections.abc import Sequence
+from functools import lru_cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any, Literal, NotRequired, TypedDict
 
     class Operation(TypedDict):
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 def escape(token: str) -> str:
     """One reference token of an RFC 6901 pointer, from a map's key."""
-    return token.replace("~", "~0").replace("/", "~1")
+    return token.replace("~", "~0").replace("/", "~1") if "/" in token or "~" in token else token
 
 
 def unescape(token: str) -> str:
@@ -24,9 +25,13 @@ def unescape(token: str) -> str:
     return token.replace("~1", "/").replace("~0", "~") if "~" in token else token
 
 
+@lru_cache(1024)  # the objects of a release have the same keys
 def pointer(*tokens: str | int) -> str:
     """The RFC 6901 pointer of a path of keys and list indices."""
-    return "".join("/" + (escape(token) if isinstance(token, str) else str(token)) for token in tokens)
+    path = ""
+    for token in tokens:
+        path += "/" + (escape(token) if isinstance(token, str) else str(token))
+    return path
 
 
 class Patch:

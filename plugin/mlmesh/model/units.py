@@ -3,6 +3,8 @@
 Both are strict: what istiod or the API server would refuse is a ValueError here.
 """
 
+from functools import lru_cache
+
 _DURATION_NS = {"ns": 1, "us": 1000, "µs": 1000, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 _QUANTITY = {
     "": 1000,
@@ -23,6 +25,7 @@ _QUANTITY = {
 _SIGNS = ("", "+", "-")
 
 
+@lru_cache(1024)  # a policy's few durations are asked for once a pod and once a route
 def duration_ms(text: str) -> float:
     """Milliseconds of a Go duration such as ``120s``, ``1h30m`` or ``250ms``.
 
@@ -59,3 +62,16 @@ def milli(text: str) -> float:
     if scale is None or not number.strip("+-.") or number.count(".") > 1 or number.strip("0123456789.") not in _SIGNS:
         raise ValueError(f"{text!r} is not a resource quantity: write such as 500m, 2, 512Mi or 1Gi")
     return float(number) * scale
+
+
+def cpu_text(milli_cores: float) -> str:
+    """Thousandths of a core as a quantity: ``2``, ``1500m``."""
+    return f"{milli_cores:.0f}m" if milli_cores % 1000 else f"{milli_cores / 1000:.0f}"
+
+
+def memory_text(milli_bytes: float) -> str:
+    """Thousandths of a byte as a quantity in the largest binary unit that is exact, else in mebibytes."""
+    for unit in ("Gi", "Mi", "Ki"):
+        if milli_bytes % _QUANTITY[unit] == 0:
+            return f"{milli_bytes / _QUANTITY[unit]:.0f}{unit}" if milli_bytes else "0"
+    return f"{milli_bytes / _QUANTITY['Mi']:.1f}Mi"

@@ -4,6 +4,7 @@ from mlmesh import __version__
 from mlmesh.manifests import stream as manifests
 from mlmesh.manifests.objects import KubeObject, objects
 from mlmesh.model.errors import InputError
+from mlmesh.model.units import milli
 from mlmesh.policy import fields
 from mlmesh.policy.defaults import DEFAULTS, PROXY_ROLES
 from mlmesh.policy.layers import merge
@@ -92,7 +93,43 @@ def load(
                 place=f"policy, spec.components.{name}.role",
                 remedy=f"one of {', '.join(roles)}, or a new one with its sizes under `sidecars`",
             )
+    for role in policy.carried.get("sidecars", ()):
+        _check_sizes(role, policy.spec["sidecars"][role])
+    if "endpoints" in policy.carried:
+        _check_endpoints(policy.carried["endpoints"])
     return policy
+
+
+def _check_sizes(role: str, block: "dict[str, Any]") -> None:
+    """Refuse a request above its limit, be the other one a built-in default: no pod of the role would start."""
+    for request, limit in (("proxyCPU", "proxyCPULimit"), ("proxyMemory", "proxyMemoryLimit")):
+        asked, allowed = block.get(request), block.get(limit)
+        if asked is not None and allowed is not None and milli(asked) > milli(allowed):
+            raise InputError(
+                f"{request} {asked} is above {limit} {allowed}",
+                place=f"policy, spec.sidecars.{role}",
+                remedy="the API server refuses such a pod: set both (a built-in default holds where one is left out)",
+            )
+
+
+def _check_endpoints(endpoints: "dict[str, Any]") -> None:
+    """Refuse what contradicts itself, over all layers together: a later run reads them as one."""
+    found = []
+    for kind, block in endpoints.get("types", {}).items():
+        beside = [key for key in ("perTryTimeout", "retryOn") if block.get(key) and block[key] not in ("0", "0s")]
+        if block.get("attempts") == 0 and beside:
+            what = f"is 0, which turns retries off, beside {' and '.join(beside)}"
+            found.append((f"spec.endpoints.types.{kind}.attempts", what, "Istio refuses that: set the others to null"))
+    if endpoints.get("objectives"):
+        from mlmesh.policy.objectives import problems
+
+        found += problems(endpoints["objectives"])
+    if found:
+        raise InputError(
+            "; ".join(f"{path} {what} ({remedy})" for path, what, remedy in found[:10]),
+            place="policy",
+            remedy="correct the policy: the chart's value `policy`, or the file that --policy names",
+        )
 
 
 def _label(item: KubeObject) -> object:

@@ -1,12 +1,17 @@
 """Findings, plans and errors as JSON. The shapes carry a version and are stable."""
 
 import json
+from math import inf
+
+from mlmesh.model.cost import together
+from mlmesh.model.units import cpu_text, memory_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from mlmesh.model.cost import Cost, Total
     from mlmesh.model.errors import MlmeshError
     from mlmesh.model.findings import Finding
     from mlmesh.model.patches import Patch
@@ -35,8 +40,13 @@ def findings_json(findings: "Sequence[Finding]", error: "MlmeshError | None" = N
     return json.dumps(shape, indent=2, ensure_ascii=False) + "\n"
 
 
-def plan_json(pods: "Sequence[PodRole]", patches: "Sequence[Patch]") -> str:
-    """``{"version", "pods": [...], "patches": [...]}``; the operations are RFC 6902, from the document's root."""
+def plan_json(pods: "Sequence[PodRole]", patches: "Sequence[Patch]", cost: "Cost") -> str:
+    """``{"version", "pods": [...], "patches": [...], "cost": {...}}``; the operations are RFC 6902, from the root.
+
+    ``cost`` is ``{"roles": {ROLE: {"pods", "requests": {"cpu", "memory"}, "limits": {"cpu", "memory"}}}, "total"}`` of
+    the sidecars that are there all the time, and the same under ``perNode`` (DaemonSets, one node) and ``perRun``
+    (CronJobs and what others run, one run of each). Quantities are Kubernetes'; a limit of null is none.
+    """
     shape = {
         "version": VERSION,
         "pods": [
@@ -46,9 +56,11 @@ def plan_json(pods: "Sequence[PodRole]", patches: "Sequence[Patch]") -> str:
                 "kind": pod.kind,
                 "namespace": pod.namespace,
                 "name": pod.name,
+                "part": pod.part,
                 "pointer": pod.pointer,
                 "role": pod.role,
                 "reason": pod.reason,
+                "conflict": pod.conflict,
             }
             for pod in pods
         ],
@@ -65,8 +77,31 @@ def plan_json(pods: "Sequence[PodRole]", patches: "Sequence[Patch]") -> str:
             }
             for patch in patches
         ],
+        "cost": {
+            **_cost(cost.always),
+            "perNode": _cost(cost.per_node),
+            "perRun": _cost(cost.per_run),
+        },
     }
     return json.dumps(shape, indent=2, ensure_ascii=False) + "\n"
+
+
+def _cost(totals: "dict[str, Total]") -> "dict[str, Any]":
+    return {
+        "roles": {role: _total(total) for role, total in totals.items()},
+        "total": _total(together(totals)),
+    }
+
+
+def _total(total: "Total") -> "dict[str, Any]":
+    return {
+        "pods": total.pods,
+        "requests": {"cpu": cpu_text(total.cpu), "memory": memory_text(total.memory)},
+        "limits": {
+            "cpu": None if total.cpu_limit == inf else cpu_text(total.cpu_limit),
+            "memory": None if total.memory_limit == inf else memory_text(total.memory_limit),
+        },
+    }
 
 
 def _finding(finding: "Finding") -> "dict[str, Any]":

@@ -42,3 +42,17 @@ def test_editing_imports_nothing_slow() -> None:
         "editor.edit(d, [dict(op='add', path='/b/d', value='x')]); d.line_of('/b')"
     )
     assert not imported(edit) & SLOW
+
+
+def test_pyyaml_s_own_patterns_wait_and_work() -> None:
+    """A run does not compile what only PyYAML's readers in Python need; who uses these in the same process can."""
+    program = (
+        f"import sys; sys.path[:0] = {sys.path!r}; import re; before = re.compile; "
+        "import mlmesh.manifests.stream, yaml; assert re.compile is before; "
+        "assert not isinstance(yaml.reader.Reader.NON_PRINTABLE, re.Pattern); "
+        "print(yaml.load('[1.5, yes, 2001-12-14, 0x1f, text, null]', yaml.SafeLoader)); "
+        "yaml.load('a: \\x01', yaml.SafeLoader)"
+    )
+    done = subprocess.run([sys.executable, "-S", "-c", program], capture_output=True, text=True, check=False)
+    assert done.stdout == "[1.5, True, datetime.date(2001, 12, 14), 31, 'text', None]\n"
+    assert "unacceptable character #x0001" in done.stderr

@@ -1,0 +1,169 @@
+"""What there is to say of each rule of a release's routes: types, each number and where it is from, the worst case.
+
+A route is followed by the proxies that it is attached to: a gateway, the sidecars of its callers, or both. A caller
+with a sidecar that goes through a gateway passes two, of which the first has only what Istio does by itself.
+"""
+
+from math import inf
+
+from mlmesh.endpoints.catalogue import ALWAYS, ASKED, WEBSOCKET
+from mlmesh.endpoints.match import FORMS
+from mlmesh.endpoints.routes import KINDS, OWN, Rule, rules
+from mlmesh.endpoints.worst_case import CONNECT_TIMEOUT, SDK_TRIES, WorstCase, sentence, worst_case
+from mlmesh.endpoints.write import ALWAYS_RETRIED, numbers, set_by_user, unsaid
+from mlmesh.graph.fields import at, entries, mapping
+from mlmesh.graph.route import ISTIO, MESH
+from mlmesh.model.errors import InputError
+from mlmesh.model.units import duration_ms
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from mlmesh.graph.release import Release
+
+GATEWAY, SIDECAR = "gateway", "sidecar"
+_LARGE = ("transcription", "transfer")  # types whose requests are files: over 1 MiB they are not repeated
+
+
+class Account:
+    """One rule's account.
+
+    ``fields`` are (name, value, source) of its timeouts and retries, as its API names them; ``block`` the same of its
+    types' block, in ``timeout``, ``attempts``, ``perTryTimeout``, ``retryOn`` and ``idle``; ``unsaid`` what of it the
+    route cannot say. ``cases`` are (the proxies on the way, the worst case, in words).
+    """
+
+    __slots__ = ("block", "cases", "fields", "rule", "unsaid")
+
+    def __init__(self, rule: Rule, release: "Release") -> None:
+        self.rule = rule
+        self.block = numbers(rule, release) if rule.types and rule.sure and rule.backends else {}
+        own = set_by_user(rule)
+        held = [(key, rule.data[key]) for key in OWN[rule.owner.kind] if key in rule.data]
+        self.fields = [
+            (name, value, "written in the route" if key in own else self._source(name))
+            for key, found in held
+            for name, value in _flat(key, found)
+        ]
+        says_all = own or not self.block or rule.owner.kind == "VirtualService"
+        self.unsaid = [] if says_all else unsaid(rule, release)
+        self.cases = list(self._cases(release)) if rule.backends else []
+
+    def _source(self, name: str) -> str:
+        key = {"timeouts.request": "timeout", "retry.codes": "retryOn"}.get(name, name.rpartition(".")[2])
+        return self.block[key].source if key in self.block else "its types have no timeout"
+
+    @property
+    def matches(self) -> list[str]:
+        """What the rule matches, in words."""
+        found = []
+        for match in self.rule.matched.matches:
+            path = f"{FORMS[match.form]} {match.path}" if match.form else "any path"
+            headers = f" with {', '.join(match.headers)}" if match.headers else ""
+            found.append(f"{match.method} {path}{headers}".lstrip())
+        return found or ["any path"]
+
+    def _cases(self, release: "Release") -> "Iterator[tuple[list[str], WorstCase, str]]":
+        parents = self.rule.route.parents
+        block = effective(self.rule)
+        done = []
+        if any(parent.kind == "Gateway" for parent in parents):
+            done = [([GATEWAY], [block]), ([SIDECAR, GATEWAY], [{}, block])]
+        if not done or any(parent.kind in (MESH, "Service", "ServiceEntry") for parent in parents):
+            done.append(([SIDECAR], [block]))
+        for proxies, blocks in done:
+            worst, words = self._worst(blocks, release)
+            yield proxies, worst, words
+
+    def _worst(self, blocks: "list[dict[str, Any]]", release: "Release") -> tuple[WorstCase, str]:
+        types = self.rule.types
+        streaming = {kind.streaming for kind in types}
+        grpc = self.rule.matched.protocol == "grpc"
+        asked: dict[str, Any] = {
+            "websocket": bool(types) and streaming == {WEBSOCKET},
+            "grpc": grpc,
+            "large_body": bool(types) and all(kind.name in _LARGE for kind in types),
+            "client_tries": 1 if grpc else SDK_TRIES,
+            "connect": inf if _limited(self.rule, release) else CONNECT_TIMEOUT,
+        }
+        worst = worst_case(*blocks, streaming=bool(types) and streaming == {ALWAYS}, **asked)
+        words = sentence(worst, "generation" if any(kind.generates for kind in types) else "request")
+        if worst.cut is None and streaming & {ALWAYS, ASKED}:
+            worst.cut = worst_case(*blocks, streaming=True, **asked).cut
+            if worst.cut is not None and worst.cut < inf:
+                words += f" A stream is cut after {round(worst.cut, 1):g} s."
+        return worst, words
+
+
+def accounts(release: "Release") -> "Iterator[Account]":
+    """An account of every rule of the release's own routes that has requests, in the order of the stream."""
+    items = [item for kind, group in KINDS.items() for item in release.of(group, kind)]
+    items.sort(key=lambda item: item.document.index)
+    return (Account(rule, release) for item in items for rule in rules(item, release))
+
+
+def effective(rule: Rule) -> "dict[str, Any]":
+    """What Envoy does for a rule, as ``timeout`` and ``retries`` of a VirtualService say it.
+
+    Raises InputError for what the API server or istiod refuses.
+    """
+    found = _effective(rule)
+    retries = found.get("retries")
+    if retries is not None and not isinstance(retries, dict):
+        raise _refused(rule, "retries", "is no map", "write attempts, perTryTimeout and retryOn below it")
+    retries = retries or {}
+    for name, value in (("timeout", found.get("timeout")), ("perTryTimeout", retries.get("perTryTimeout"))):
+        try:
+            if value is not None:
+                duration_ms(value if isinstance(value, str) else "")
+        except ValueError:
+            remedy = "write a number and a unit in quotes, such as 120s, 2m or 500ms"
+            raise _refused(rule, name, f"is {value!r}, which is no duration", remedy) from None
+    attempts = retries.get("attempts", 0)
+    if not isinstance(attempts, int) or isinstance(attempts, bool) or attempts < 0:
+        raise _refused(rule, "attempts", f"is {attempts!r}", "write a whole number without quotes, 0 or more")
+    if not isinstance(retries.get("retryOn") or "", str):
+        raise _refused(rule, "retryOn", "is no string", "write Envoy's conditions with commas between them")
+    return found
+
+
+def _refused(rule: Rule, name: str, what: str, remedy: str) -> InputError:
+    place = f"{rule.owner.document.place}, {rule.owner.title}, at {rule.owner.pointer}{rule.path}"
+    return InputError(f"{name} {what}", place=place, remedy=remedy)
+
+
+def _effective(rule: Rule) -> "dict[str, Any]":
+    if rule.owner.kind == "VirtualService":
+        return {key: rule.data[key] for key in OWN["VirtualService"] if rule.data.get(key) is not None}
+    if rule.owner.kind == "GRPCRoute":
+        return {}
+    timeouts, retry = mapping(rule.data.get("timeouts")), rule.data.get("retry")
+    each, whole = timeouts.get("backendRequest"), timeouts.get("request")
+    if not isinstance(retry, dict):
+        timeout = whole if each is None else each
+        return {} if timeout is None else {"timeout": timeout}
+    found: dict[str, Any] = {} if whole is None else {"timeout": whole}
+    codes = [str(code) for code in entries(retry.get("codes"))]
+    found["retries"] = {"attempts": retry.get("attempts", 2), "retryOn": ",".join((*ALWAYS_RETRIED, *codes))}
+    if each is not None:
+        found["retries"]["perTryTimeout"] = each
+    return found
+
+
+def _flat(key: str, value: object) -> "Iterator[tuple[str, Any]]":
+    if isinstance(value, dict):
+        yield from ((f"{key}.{name}", below) for name, below in value.items())
+    else:
+        yield key, value
+
+
+def _limited(rule: Rule, release: "Release") -> bool:
+    """Whether a DestinationRule limits the connections to a host of the rule's: a request then waits for one."""
+    hosts = {backend.host for backend in rule.backends}
+    return any(
+        at(item.data, "spec.trafficPolicy.connectionPool") is not None
+        and release.host(str(at(item.data, "spec.host")), release.namespace(item)) in hosts
+        for item in release.known(ISTIO, "DestinationRule")
+    )

@@ -1,0 +1,133 @@
+"""What AuthorizationPolicies let through to pods, as Istio reads their paths.
+
+istio/istio pilot/pkg/security/authz: CUSTOM, then DENY, then ALLOW; where a workload has an ALLOW policy, whatever none
+of them names is refused.
+"""
+
+from mlmesh.graph.fields import at, entries, mapping, maps
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from typing import Any
+
+    from mlmesh.graph.inventory import Pods
+    from mlmesh.graph.release import Release
+    from mlmesh.manifests.objects import KubeObject
+
+_DRY_RUN = "istio.io/dry-run"
+
+
+def policies_of(pods: "Pods", release: "Release") -> "list[KubeObject]":
+    """The policies that are enforced by the sidecars of some pods."""
+    root = release.mesh("rootNamespace")
+    found = []
+    for item in release.known("security.istio.io", "AuthorizationPolicy"):
+        labels = mapping(at(item.data, "spec.selector.matchLabels"))
+        if release.namespace(item) in (pods.namespace, root) and _is_enforced(item):
+            targets = at(item.data, "spec.targetRefs") or at(item.data, "spec.targetRef")
+            if not targets and (not labels or pods.carry(labels)):
+                found.append(item)
+    return found
+
+
+def policies_at(gateway: "KubeObject", release: "Release") -> "list[KubeObject]":
+    """The policies that are enforced by the pods which istiod makes for a Gateway of Gateway API."""
+    root, namespace = release.mesh("rootNamespace"), release.namespace(gateway)
+    found = []
+    for item in release.known("security.istio.io", "AuthorizationPolicy"):
+        where = release.namespace(item)
+        if where not in (namespace, root) or not _is_enforced(item):
+            continue
+        refs = [*entries(at(item.data, "spec.targetRefs")), at(item.data, "spec.targetRef")]
+        targets = [ref for ref in refs if isinstance(ref, dict)]
+        labels = mapping(at(item.data, "spec.selector.matchLabels"))
+        if targets:
+            if any((ref.get("kind"), ref.get("name")) == ("Gateway", gateway.name) for ref in targets):
+                found.append(item)
+        elif not labels or labels.get("gateway.networking.k8s.io/gateway-name") == gateway.name:
+            found.append(item)
+    return found
+
+
+def lets_through(
+    policies: "Iterable[KubeObject]", method: str, path: str, callers: "Collection[tuple[str, str]] | None", domain: str
+) -> bool:
+    """Whether a request of one of the callers (namespace, ServiceAccount) gets past policies.
+
+    ``callers`` is empty for those who prove no identity, None where nobody knows who they are. A policy of action
+    CUSTOM, and a rule whose conditions nobody can judge here, are taken to do what they are for.
+    """
+    allowing = False
+    allowed = False
+    for item in policies:
+        action = at(item.data, "spec.action") or "ALLOW"
+        rules = [rule for _, rule in maps(at(item.data, "spec.rules"))]
+        if action == "CUSTOM":
+            return False
+        if action == "DENY" and any(
+            _is_for(rule, method, path) and (callers is None or _may(rule, callers, domain)) for rule in rules
+        ):
+            return False
+        if action == "ALLOW":
+            allowing = True
+            allowed = allowed or any(
+                _is_for(rule, method, path) and not rule.get("when") and _may(rule, callers or (), domain)
+                for rule in rules
+            )
+    return allowed or not allowing
+
+
+def _is_enforced(item: "KubeObject") -> bool:
+    return str(item.annotations().get(_DRY_RUN, "")).lower() != "true"
+
+
+def _is_for(rule: "dict[str, Any]", method: str, path: str) -> bool:
+    """Whether a rule's ``to`` holds for a request, hosts and ports aside."""
+    operations = [mapping(to.get("operation")) for _, to in maps(rule.get("to"))]
+    return not operations or any(_operates(operation, method, path) for operation in operations)
+
+
+def _operates(operation: "dict[str, Any]", method: str, path: str) -> bool:
+    paths, methods = operation.get("paths"), operation.get("methods")
+    if paths and not any(is_path(path, str(pattern)) for pattern in entries(paths)):
+        return False
+    if any(is_path(path, str(pattern)) for pattern in entries(operation.get("notPaths"))):
+        return False
+    if methods and method not in entries(methods) and "*" not in entries(methods):
+        return False
+    return method not in entries(operation.get("notMethods"))
+
+
+def is_path(path: str, pattern: str) -> bool:
+    """Whether a path is one of Istio's: exact, ``x*``, ``*x``, or a template of ``{*}`` and ``{**}``.
+
+    istio/istio pilot/pkg/security/authz/matcher/string.go, template.go
+    """
+    if "{*" in pattern:
+        import re
+
+        form = re.escape(pattern).replace(re.escape("{**}"), ".*").replace(re.escape("{*}"), "[^/]+")
+        return re.fullmatch(form, path) is not None
+    if pattern.startswith("*"):
+        return path.endswith(pattern[1:])
+    return path.startswith(pattern[:-1]) if pattern.endswith("*") else path == pattern
+
+
+def _may(rule: "dict[str, Any]", callers: "Collection[tuple[str, str]]", domain: str) -> bool:
+    """Whether a rule's ``from`` may name one of the callers."""
+    sources = [mapping(origin.get("source")) for _, origin in maps(rule.get("from"))]
+    return not sources or any(_names(source, callers, domain) for source in sources)
+
+
+def _names(source: "dict[str, Any]", callers: "Collection[tuple[str, str]]", domain: str) -> bool:
+    if source.get("requestPrincipals") or source.get("remoteIpBlocks") or source.get("ipBlocks"):
+        return False  # who proves something besides: not everybody behind a gateway
+    named = [("principals", [f"{domain}/ns/{namespace}/sa/{account}" for namespace, account in callers])]
+    named += [("serviceAccounts", [f"{namespace}/{account}" for namespace, account in callers])]
+    named += [("namespaces", [namespace for namespace, _ in callers])]
+    return all(
+        any(is_path(name, str(pattern)) for name in names for pattern in entries(source[field]))
+        for field, names in named
+        if source.get(field)
+    )

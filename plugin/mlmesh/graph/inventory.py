@@ -1,0 +1,148 @@
+"""What a set of manifests holds: the release's own, or what its context says that there is besides."""
+
+from mlmesh.graph.exposure import exposed
+from mlmesh.graph.fields import at
+from mlmesh.graph.kinds import MESH
+from mlmesh.graph.made import MAKERS, POOLS, fits, labels_set, services_made
+from mlmesh.graph.pods import PodTemplate, pod_templates
+from mlmesh.manifests.objects import KubeObject
+
+ENDPOINT = "mlmesh.dev/endpoint"  # the annotation of a route, a pool or a Service that names endpoint types
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from typing import Any
+
+    Owner = tuple[str, str, str]
+
+
+class Pods:
+    """The pods of one template, as the graph keeps them: whose they are, their labels and account, not their spec.
+
+    ``exposes`` are the servers that they run which leave open what changes or stops them (see mlmesh.graph.exposure).
+    """
+
+    __slots__ = ("_labels", "account", "exposes", "kind", "name", "namespace", "part")
+
+    def __init__(self, pod: PodTemplate, namespace: str) -> None:
+        self.kind = pod.owner.kind
+        self.name = pod.owner.name
+        self.namespace = namespace
+        self.part = pod.part
+        self.exposes = exposed(pod)
+        self.account = str(pod.spec.get("serviceAccountName") or pod.spec.get("serviceAccount") or "default")
+        # One text instead of a map: a release can have very many.
+        labels = {**labels_set(pod), **pod.labels}
+        self._labels = "\n".join(["", *[f"{key}={value}" for key, value in labels.items()], ""])
+
+    def carry(self, labels: "Mapping[str, Any]") -> bool:
+        """Whether they have all of these labels, and there is at least one."""
+        return bool(labels) and all(self._has(key, str(value)) for key, value in labels.items())
+
+    def _has(self, key: str, value: str) -> bool:
+        if f"\n{key}={value}\n" in self._labels:
+            return True
+        _, _, rest = self._labels.partition(f"\n{key}=")
+        held = rest.partition("\n")[0]
+        return "*" in held and fits(value, held)
+
+    @property
+    def owner(self) -> "Owner":
+        """Kind, namespace and name of the object that has the template."""
+        return self.kind, self.namespace, self.name
+
+    @property
+    def title(self) -> str:
+        """Whose pods they are: ``Deployment ml/llm``, ``RayCluster ml/r, worker gpu``."""
+        name = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        return f"{self.kind} {name}" + (f", {self.part}" if self.part else "")
+
+
+class Inventory:
+    """Objects by kind, Services with their selectors, pods, and accounts. Namespaces left out are ``namespace``.
+
+    A release can be large: of Services only the selector is kept (None: no selector), of workloads only their Pods and
+    the names of the Services and pools that their controllers make (``made``, ``made_pools``: kind, namespace and name
+    of the object, by namespace and name; a Service's name can hold ``*``). ``annotated`` are Services that say
+    themselves which endpoints they serve, by namespace and name.
+    """
+
+    __slots__ = (
+        "_kept", "annotated", "identities", "made", "made_pools", "namespace", "namespaces", "pods", "services",
+    )  # fmt: skip
+
+    def __init__(self, namespace: str) -> None:
+        self.namespace = namespace
+        self.identities: set[tuple[str, str]] = set()
+        self.services: dict[tuple[str, str], dict[str, Any] | None] = {}
+        self.annotated: dict[tuple[str, str], KubeObject] = {}
+        self.made: dict[tuple[str, str], Owner] = {}
+        self.made_pools: dict[tuple[str, str], Owner] = {}
+        self.namespaces: set[str] = set()
+        self.pods: list[Pods] = []
+        self._kept: dict[tuple[str, str], list[KubeObject]] = {}
+
+    def add(self, items: "Iterable[KubeObject]") -> None:
+        """Take the objects that are no workloads."""
+        for item in items:
+            kind = (item.group, item.kind)
+            if kind == ("", "Namespace"):
+                self.namespaces.add(item.name)
+            elif kind == ("", "Service"):
+                spec = item.data.get("spec")
+                selector = spec.get("selector") if isinstance(spec, dict) else None
+                self.services[self.of(item), item.name] = selector if isinstance(selector, dict) and selector else None
+                annotations = at(item.data, "metadata.annotations")
+                if isinstance(annotations, dict) and ENDPOINT in annotations:
+                    self.annotated[self.of(item), item.name] = item
+            elif kind == ("", "ServiceAccount"):
+                self.identities.add((self.of(item), item.name))
+            elif kind in MESH:
+                self._kept.setdefault(kind, []).append(item)
+                self.meet(item)
+
+    def add_pods(self, pods: "Iterable[PodTemplate]") -> None:
+        """Take pod templates, of one object after the other."""
+        owner = None
+        for pod in pods:
+            if pod.owner is not owner:
+                owner = pod.owner
+                self.meet(owner)
+            found = Pods(pod, self.of(owner))
+            self.identities.add((found.namespace, found.account))
+            self.pods.append(found)
+
+    def meet(self, item: KubeObject) -> None:
+        """Take the names of the Services and pools that an object's controller makes."""
+        kind = (item.group, item.kind)
+        if kind in MAKERS:
+            namespace = self.of(item)
+            owner = (item.kind, namespace, item.name)
+            for name in services_made(item):
+                self.made[namespace, name] = owner
+            if kind in POOLS:
+                self.made_pools[namespace, POOLS[kind].format(item.name)] = owner
+
+    def maker(self, namespace: str, name: str) -> "Owner | None":
+        """Kind, namespace and name of the object whose controller makes a Service of this name."""
+        exact = self.made.get((namespace, name))
+        if exact is not None:
+            return exact
+        found = (owner for (where, made), owner in self.made.items() if where == namespace and fits(name, made))
+        return next(found, None)
+
+    def add_all(self, items: "Iterable[KubeObject]") -> None:
+        """Take objects of every kind."""
+        items = list(items)
+        self.add(items)
+        for item in items:
+            self.add_pods(pod_templates(item))
+
+    def of(self, item: KubeObject) -> str:
+        """The object's namespace, or the set's own where it has none; empty where nobody knows."""
+        return item.namespace or self.namespace
+
+    def kept(self, group: str, kind: str) -> "list[KubeObject]":
+        """The objects of one kind of MESH, Services, Namespaces and accounts apart, in their order."""
+        return self._kept.get((group, kind), [])

@@ -1,0 +1,135 @@
+"""What nothing tells of a route, and what its kind cannot say: MLM204, MLM216 and MLM217.
+
+istio/istio pilot/pkg/config/kube/gateway/conversion.go: a GRPCRoute has neither timeout nor retries, an HTTPRoute has
+retries in Gateway API's experimental channel alone. A rule without retries gets Istio's two, on connect-failure,
+refused-stream, unavailable and cancelled (pilot/pkg/networking/core/route/retry/retry.go).
+"""
+
+from mlmesh.endpoints.routes import rules
+from mlmesh.graph.route import GATEWAY_API, ISTIO, POOL
+from mlmesh.invariants.rule import Rule, Violation
+from mlmesh.model.findings import INFO, WARNING
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mlmesh.endpoints.routes import Rule as Served
+    from mlmesh.graph.release import Release
+
+
+def silent_grpc_retries(release: "Release") -> "Iterator[Violation]":
+    """GRPCRoutes to endpoints of known types, which get no timeout and Istio's own retries."""
+    for item in release.of(GATEWAY_API, "GRPCRoute"):
+        of_route = rules(item, release)
+        known = [rule for rule in of_route if rule.sure and rule.backends]
+        if not known:
+            continue
+        from mlmesh.endpoints.grpc import manifest
+
+        costly = [kind.name for rule in known for kind in rule.types if kind.retry in ("generation", "creates")]
+        costs = f", which costs a second {' or '.join(dict.fromkeys(costly))}" if costly else ""
+        yield Violation(
+            item,
+            known[0].path,
+            f"it serves {_names(known)}, and a GRPCRoute can say neither timeout nor retries: nothing ends a request, "
+            f"and Istio repeats one that is answered with unavailable or cancelled 2 times{costs}",
+            f"put in its place: {manifest(of_route, release)}",
+            severity="" if costly else INFO,
+        )
+
+
+def endpoint_unknown(release: "Release") -> "Iterator[Violation]":
+    """Rules of which something says that they lead to a model, and nothing says to what endpoint."""
+    kinds = ((ISTIO, "VirtualService"), (GATEWAY_API, "HTTPRoute"), (GATEWAY_API, "GRPCRoute"))
+    for item in (item for kind in kinds for item in release.of(*kind)):
+        from mlmesh.endpoints.write import set_by_user
+
+        of_route = rules(item, release)
+        others = any(rule.types for rule in of_route)
+        for rule in of_route:
+            if rule.sure or not rule.backends or set_by_user(rule):
+                continue
+            if rule.types or others or "stands above" in rule.reason or _to_a_pool(rule):
+                which = f"may serve {_names([rule])}, or not" if rule.types else "serves nothing that is known"
+                yield Violation(
+                    item,
+                    rule.path,
+                    f"the rule {which} ({rule.reason}), and what it leads to does not tell either: no timeout and no "
+                    f"retries are derived for it",
+                    "annotation mlmesh.dev/endpoint, on the route, the Service or the pool, names the types; so does "
+                    "`serves` of a component in the policy",
+                )
+
+
+def retries_not_said(release: "Release") -> "Iterator[Violation]":
+    """HTTPRoutes whose endpoint types ask for retries, or for none, and that cannot say so."""
+    for item in release.of(GATEWAY_API, "HTTPRoute"):
+        from mlmesh.endpoints.write import says_retry, set_by_user, unsaid
+
+        for rule in rules(item, release):
+            if not rule.sure or not rule.backends or set_by_user(rule):
+                continue
+            lost = unsaid(rule, release)
+            if lost:
+                experimental = says_retry(release)
+                where = "an HTTPRoute" if experimental else "an HTTPRoute of the standard channel"
+                yield Violation(
+                    item,
+                    rule.path,
+                    f"the rule serves {_names([rule])}, whose block has {', '.join(lost)}, and {where} cannot say "
+                    + (
+                        "that"
+                        if experimental and "attempts 0" not in lost
+                        else "that: Istio repeats 2 times what no server began"
+                    ),
+                    "nothing need be done where that will do; a VirtualService can say it to callers within the mesh"
+                    if experimental
+                    else "nothing need be done where that will do; where the cluster has Gateway API's experimental "
+                    "channel, set mesh.gatewayApiChannel: experimental in the policy",
+                )
+
+
+def _names(found: "list[Served]") -> str:
+    return " and ".join(dict.fromkeys(kind.name for rule in found for kind in rule.types))
+
+
+def _to_a_pool(rule: "Served") -> bool:
+    return any(backend.kind == POOL for backend in rule.backends)
+
+
+RULES = (
+    Rule(
+        code="MLM204",
+        name="silent-grpc-retries",
+        severity=WARNING,
+        confidence="object",
+        scope="object",
+        kinds=("GRPCRoute",),
+        fix="none",
+        summary="A GRPCRoute has no timeout, and Istio repeats its requests without being told to.",
+        check=silent_grpc_retries,
+    ),
+    Rule(
+        code="MLM216",
+        name="endpoint-unknown",
+        severity=INFO,
+        confidence="absence",
+        scope="set",
+        kinds=("VirtualService", "HTTPRoute", "GRPCRoute"),
+        fix="none",
+        summary="Neither path nor backend tells what a rule serves, so it gets no timeout and no retries.",
+        check=endpoint_unknown,
+    ),
+    Rule(
+        code="MLM217",
+        name="retries-not-said",
+        severity=INFO,
+        confidence="object",
+        scope="object",
+        kinds=("HTTPRoute",),
+        fix="none",
+        summary="An HTTPRoute cannot say all of the retries of what it serves.",
+        check=retries_not_said,
+    ),
+)
