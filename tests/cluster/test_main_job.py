@@ -46,6 +46,17 @@ def test_the_literal_command_installs_every_field_of_the_reference_design(releas
 
 
 @pytest.mark.parametrize("helm", ["helm3", "helm4"])
+def test_objectives_give_the_blocks_of_the_reference_design_too(releases: Releases, helm: str) -> None:
+    """Times and lengths in place of seconds: the same timeouts and retries come of them, and others of other times."""
+    objectives = "-f tests/cluster/objectives.yaml"
+    releases.ok(helm, f"{INSTALL} {objectives}")
+    assert wrong(releases, DERIVED) == []
+    slower = "--set policy.endpoints.objectives.types.chat.outputTokens=2000"
+    releases.ok(helm, f"upgrade ml-mesh chart/ --post-renderer mlmesh-post {objectives} {slower}")
+    assert wrong(releases, DERIVED) != []
+
+
+@pytest.mark.parametrize("helm", ["helm3", "helm4"])
 def test_the_demo_s_pods_carry_the_sizes_of_their_roles(releases: Releases, helm: str) -> None:
     """All six components run, each workload kind with the four annotations on its pods."""
     releases.ok(helm, f"{INSTALL} -f values/demo.yaml")

@@ -14,14 +14,22 @@ from tests.support.meshes import running_mesh
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker of what a test proves."""
+    """Declare the markers."""
     config.addinivalue_line(
         "markers", "proves(kind, name, namespace='ml-serving', part='', put=None): what the test's claim rests on"
+    )
+    config.addinivalue_line(
+        "markers", "ends_connections: changes a listener, so that Envoy ends its connections 45 seconds later"
     )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """With `--red` only the tests that name what they prove are run, and each must fail."""
+    """Of this folder, tests that end connections come last. With `--red` only those with a `proves` are run."""
+    places = [index for index, item in enumerate(items) if item.path.parent == Path(__file__).parent]
+    ours = [items[index] for index in places]
+    ours.sort(key=lambda item: item.get_closest_marker("ends_connections") is not None)
+    for index, item in zip(places, ours, strict=True):
+        items[index] = item
     if config.getoption("--red"):
         red.expect_failure(config, items)
 

@@ -51,7 +51,8 @@ CASES = {
     ),
 }
 
-pytestmark = pytest.mark.proves("authorizationpolicies", NAME)
+# A policy changes the server's inbound listener.
+pytestmark = [pytest.mark.proves("authorizationpolicies", NAME), pytest.mark.ends_connections]
 
 
 @pytest.fixture(scope="module", params=CASES)

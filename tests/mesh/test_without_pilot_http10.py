@@ -1,6 +1,8 @@
-"""Section 7 of the reference design: HTTP/1.0, and what it needs. Last, for it ends connections of every sidecar."""
+"""Section 7 of the reference design: HTTP/1.0, and what it needs."""
 
 from collections.abc import Callable
+
+import pytest
 
 from dev.mesh.lab import Mesh
 from dev.mesh.traffic import Pod, eventually
@@ -10,6 +12,7 @@ MeasuredBy = Callable[[str, str], None]
 LLM = "http://llm-service.ml-serving:8080"
 
 
+@pytest.mark.ends_connections  # changes the listeners of every sidecar
 def test_http_1_0_is_carried_and_by_what(mesh: Mesh, frontend: Pod, measured: MeasuredBy) -> None:
     """HTTP/1.0 passes a sidecar with the two settings of values/mesh; with ISTIO_META_HTTP10 alone it does not."""
     answer = frontend.call(f"{LLM}/v1/models", "--http10")
