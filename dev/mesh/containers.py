@@ -62,7 +62,7 @@ def arguments(container: Object, values: dict[str, str], key: str = "args") -> l
 
 
 def quantity(text: str) -> float:
-    """A Kubernetes quantity as a number: `500m` is 0.5, `1Ki` is 1024."""
+    """A Kubernetes quantity as a number: `500m` is 0.5, `1Ki` is 1024. Not the product's reader, which is on trial."""
     number, unit = re.fullmatch(r"([0-9.]+)([a-zA-Z]*)", text).groups()  # type: ignore[union-attr]
     return float(number) * _SCALES[unit]
 
