@@ -45,7 +45,7 @@ def websocket_over_h2(release: "Release") -> "Iterator[Violation]":
                         rule.owner,
                         rule.path,
                         f"the rule takes WebSockets to {backend.host}, and {item.title} has h2UpgradePolicy UPGRADE "
-                        f"for it: over HTTP/2 the handshake is never answered, and no WebSocket opens",
+                        f"for it: over HTTP/2 the handshake is refused or never answered, and no WebSocket opens",
                         f"h2UpgradePolicy DO_NOT_UPGRADE in {item.title}, for this host, port or subset",
                         evidence=f"{backend.host} {item.title}",
                     )
