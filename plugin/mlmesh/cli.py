@@ -31,8 +31,22 @@ def mlmesh() -> None:
     """
 
 
+def _format() -> click.Parameter:
+    return click.Option(["--format", "form"], type=click.Choice(["text", "json"]), default="text", show_default=True)
+
+
+def _of_a_release() -> list[click.Parameter]:
+    """What a command that post-renders a release takes."""
+    source = click.Argument(["source"], metavar="[FILE|-]", default="-")
+    return [source, click_option(POLICY), click_option(CONTEXT), click_option(NAMESPACE), _format()]
+
+
+def _post_rendered(source: str, policy: tuple[str, ...], context: tuple[str, ...], namespace: str | None) -> Result:
+    return post_render(read_input(source), read_files(policy), context=read_files(context), namespace=namespace or "")
+
+
 def _plan(source: str, policy: tuple[str, ...], context: tuple[str, ...], namespace: str | None, form: str) -> None:
-    result = post_render(read_input(source), read_files(policy), context=read_files(context), namespace=namespace or "")
+    result = _post_rendered(source, policy, context, namespace)
     after = manifests.read(b"".join(result.output))
     _replay(result, after)
     write = machine.plan_json if form == "json" else plan_text
@@ -54,13 +68,7 @@ mlmesh.add_command(
     click.Command(
         "plan",
         callback=_plan,
-        params=[
-            click.Argument(["source"], metavar="[FILE|-]", default="-"),
-            click_option(POLICY),
-            click_option(CONTEXT),
-            click_option(NAMESPACE),
-            click.Option(["--format", "form"], type=click.Choice(["text", "json"]), default="text", show_default=True),
-        ],
+        params=_of_a_release(),
         help="Show every pod with its role, and every change that the post-renderer would make, with its reason and "
         "its RFC 6902 operations. Exit code 0 whatever the findings are.",
     )
@@ -88,7 +96,7 @@ def _routes(source: str, policy: tuple[str, ...], context: tuple[str, ...], name
     from mlmesh.endpoints.account import accounts
     from mlmesh.reports.routes import routes_json, routes_text
 
-    result = post_render(read_input(source), read_files(policy), context=read_files(context), namespace=namespace or "")
+    result = _post_rendered(source, policy, context, namespace)
     found = list(accounts(result.graph))
     if form == "json":
         click.echo(routes_json(found), nl=False)
@@ -100,13 +108,7 @@ mlmesh.add_command(
     click.Command(
         "routes",
         callback=_routes,
-        params=[
-            click.Argument(["source"], metavar="[FILE|-]", default="-"),
-            click_option(POLICY),
-            click_option(CONTEXT),
-            click_option(NAMESPACE),
-            click.Option(["--format", "form"], type=click.Choice(["text", "json"]), default="text", show_default=True),
-        ],
+        params=_of_a_release(),
         help=ROUTES_HELP,
     )
 )
@@ -149,7 +151,7 @@ mlmesh.add_command(
             click.Option(["--match"], metavar="PATH", help="A request's path, or with --grpc a method or a service."),
             click.Option(["--grpc"], is_flag=True, help="PATH is package.Service/Method, or package.Service for all."),
             click.Option(["--method"], metavar="METHOD", help="The request's HTTP method; any where it is left out."),
-            click.Option(["--format", "form"], type=click.Choice(["text", "json"]), default="text", show_default=True),
+            _format(),
         ],
         help=ENDPOINTS_HELP,
     )
@@ -162,5 +164,5 @@ def main() -> None:
         mlmesh.main(prog_name="mlmesh")
     except Exception as error:  # the last boundary: without it Python would print a traceback
         ours = error if isinstance(error, MlmeshError) else defect(error)
-        click.echo(text.error_text(ours), err=True, nl=False)
+        click.echo(text.error_text(ours, refused=False), err=True, nl=False)
         raise SystemExit(ours.exit_code) from None

@@ -1,5 +1,7 @@
 """Every path and gRPC method that a model server is asked for has its type, on every kind of route."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -235,3 +237,15 @@ def test_the_blocks_of_the_reference_design_are_to_the_letter() -> None:
         "perTryTimeout": "10s",
         "retryOn": "5xx,reset,connect-failure",
     }
+
+
+def test_a_question_is_refused_without_talk_of_manifests() -> None:
+    """`mlmesh` holds no manifests back, so its errors do not say so; a query is not repeated, for it can hold a key."""
+    asked = [sys.executable, "-c", "from mlmesh.cli import main; main()", "endpoints", "--match", "/v1/x?key=secret"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "mlmesh: a path is needed, and this has a query\n"
+        "  where:  --match /v1/x\n"
+        "  remedy: routes match the path alone: --match /v1/x\n"
+    )

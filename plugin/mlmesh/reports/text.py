@@ -39,12 +39,13 @@ def _finding(finding: "Finding") -> str:
     return "\n".join(lines)
 
 
-def error_text(error: "MlmeshError") -> str:
-    """An error that ended the run: what, where, and what to do."""
+def error_text(error: "MlmeshError", refused: bool = True) -> str:
+    """An error that ended the run: what, where, and what to do. ``refused``: manifests were held back by it."""
     lines = [f"mlmesh: {error.what}"]
     if error.place:
         lines.append(f"  where:  {error.place}")
     if error.remedy:
         lines.append(f"  remedy: {error.remedy}")
-    lines.append("  No manifests were passed on: nothing changes in the cluster.")
+    if refused:
+        lines.append("  No manifests were passed on: nothing changes in the cluster.")
     return "\n".join(lines) + "\n"
