@@ -76,6 +76,7 @@ def play(caller: Pod, server: Pod, scenario: Scenario, number: int) -> tuple[Res
     return answer, len(server.requests())
 
 
+@pytest.mark.proves("virtualservices", "server-1", "upstream")
 def test_thirty_derived_blocks_behave_on_envoy_as_the_model_says(
     mesh: Mesh, frontend: Pod, served: list[Pod], measured: MeasuredBy
 ) -> None:

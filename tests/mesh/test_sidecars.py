@@ -44,12 +44,14 @@ def proxy(pod: Pod) -> dict[str, Any]:
     raise AssertionError(f"{pod.name} has no sidecar")
 
 
+@pytest.mark.proves("deployment", "classic", part="/spec/template/metadata/annotations/proxy.istio.io~1config")
 def test_each_annotation_is_seen_in_the_injected_pod(theirs: Mesh, measured: MeasuredBy) -> None:
     """Native or classic, hold, the drain until the last connection, and the excluded ports of the capture."""
     native, classic = theirs.pod("ml-serving", app="native"), theirs.pod("ml-serving", app="classic")
     assert proxy(native)["native"]
     assert not proxy(classic)["native"]
-    assert proxy(classic)["lifecycle"]["postStart"]["exec"]["command"][:2] == ["pilot-agent", "wait"]
+    after_start = proxy(classic).get("lifecycle", {}).get("postStart", {}).get("exec", {}).get("command", [])
+    assert after_start[:2] == ["pilot-agent", "wait"]
     variables = {each["name"]: each.get("value") for each in proxy(classic)["env"]}
     assert variables["EXIT_ON_ZERO_ACTIVE_CONNECTIONS"] == "true"
     for pod in (native, classic):
@@ -68,6 +70,9 @@ def trainers(mesh: Mesh) -> list[Pod]:
     return sorted(mesh.pods("ml-serving", app="trainer"), key=lambda pod: pod.name)
 
 
+@pytest.mark.proves(
+    "statefulset", "trainer", part="/spec/template/metadata/annotations/traffic.sidecar.istio.io~1excludeInboundPorts"
+)
 def test_an_excluded_port_is_open_to_plaintext_under_strict_and_no_other(
     theirs: Mesh, outsider: Pod, measured: MeasuredBy
 ) -> None:
@@ -78,6 +83,9 @@ def test_an_excluded_port_is_open_to_plaintext_under_strict_and_no_other(
     measured("sidecars: excluded port 29500 under STRICT", "plaintext peer: 200; on another port no answer")
 
 
+@pytest.mark.proves(
+    "statefulset", "trainer", part="/spec/template/metadata/annotations/traffic.sidecar.istio.io~1excludeOutboundPorts"
+)
 def test_an_excluded_port_goes_past_the_callers_proxy_too(theirs: Mesh, measured: MeasuredBy) -> None:
     """Between two training pods the rendezvous port passes neither proxy: what the collective sends is not wrapped."""
     first, second = trainers(theirs)
@@ -93,6 +101,7 @@ def test_an_excluded_port_goes_past_the_callers_proxy_too(theirs: Mesh, measured
     measured("sidecars: excluded port at both ends", "200 without either proxy")
 
 
+@pytest.mark.proves("deployment", "held", part="/spec/template/metadata/annotations/proxy.istio.io~1config")
 def test_the_application_is_held_until_its_proxy_is_ready(theirs: Mesh, measured: MeasuredBy) -> None:
     """The first thing that a held application asks for is answered; where the user switched it off, it fails."""
 
@@ -105,6 +114,7 @@ def test_the_application_is_held_until_its_proxy_is_ready(theirs: Mesh, measured
     measured("sidecars: holdApplicationUntilProxyStarts", "first call 200; without it no answer")
 
 
+@pytest.mark.proves("deployment", "native", part="/spec/template/spec/terminationGracePeriodSeconds")
 def test_a_stream_of_a_minute_survives_the_end_of_its_pod(theirs: Mesh, frontend: Pod, measured: MeasuredBy) -> None:
     """60 tokens, one a second: the pod is deleted after three, and all of them arrive, with either kind of sidecar.
 
