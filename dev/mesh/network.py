@@ -68,6 +68,9 @@ class Network:
             self.remove(path.name)
         with suppress(OSError):
             _NAMES.rmdir()  # only if it is empty
+        # `ip netns add` mounts this folder on itself; that goes once no namespace, whoever's, is mounted there.
+        if Path("/run/netns").is_mount() and not any(Path("/run/netns").iterdir()):
+            subprocess.run(["umount", "/run/netns"], capture_output=True, check=False)
 
 
 def inside(namespace: str, command: Sequence[str], user: int | None = None) -> list[str]:
