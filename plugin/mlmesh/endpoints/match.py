@@ -184,6 +184,8 @@ def _longest(tails: "Iterable[Tail]") -> list[Tail]:
 def _grpc(form: str, path: str, known: Index) -> "list[EndpointType]":
     """The types of gRPC methods that a path or prefix names; ``/ANY/Method`` is that method of any service."""
     service, _, method = path.rpartition("/")
+    if "." not in path and ANY not in path and REST not in path:
+        return []  # every service of the catalogue is of some package
     if form == "exact":
         if service in (f"/{ANY}", f"/{REST}"):
             return known.methods.get(f"/{method}", [])

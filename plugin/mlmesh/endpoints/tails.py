@@ -4,7 +4,7 @@ A path is a row of words: each element with the ``/`` in front of it, and a verb
 that holds ANY or REST comes from a regular expression: some text there without, or with, ``/`` in it.
 """
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from mlmesh.endpoints.catalogue import TYPES, EndpointType
 
@@ -35,34 +35,53 @@ class Tail:
 
 class Index:
     """All tails: ``ends`` by the last literal word and how many ids follow it, ``trees`` by the word before ``**``,
-    ``places`` by each of their words, with that word's place.
+    ``places`` by each of their words, with that word's place; ``services`` of gRPC by "/package.Service", the types by
+    method, and ``methods`` by "/Method". What not every run asks for is made when it is asked for.
     """
 
-    __slots__ = ("ends", "methods", "places", "services", "tails", "trees", "verbs")
-
     def __init__(self, write: "Callable[[str], str]") -> None:
+        self._write = write
         self.ends: dict[tuple[str, int], list[Tail]] = {}
         self.trees: dict[str, list[Tail]] = {}
-        self.places: dict[str, list[tuple[Tail, int]]] = {}
         self.verbs: set[str] = set()
         self.tails: list[Tail] = []
-        self.services: dict[str, dict[str, EndpointType]] = {}  # by "/package.Service", the types by method
-        self.methods: dict[str, list[EndpointType]] = {}  # by "/Method"
         for kind in TYPES.values():
             for text in kind.tails:
                 methods, _, pattern = text.rpartition(" ")
                 asked = frozenset(methods.split("|")) if methods else EVERY_METHOD
                 for spelt in spellings(pattern):
                     self._add(Tail(kind, text, words(write(spelt)), asked))
+
+    @cached_property
+    def places(self) -> "dict[str, list[tuple[Tail, int]]]":
+        """Every tail that has a word, with the word's place in it."""
+        found: dict[str, list[tuple[Tail, int]]] = {}
+        for tail in self.tails:
+            for at, word in enumerate(tail.words):
+                found.setdefault(word, []).append((tail, at))
+        return found
+
+    @cached_property
+    def services(self) -> "dict[str, dict[str, EndpointType]]":
+        """gRPC methods and their types, by service."""
+        found: dict[str, dict[str, EndpointType]] = {}
+        for kind in TYPES.values():
             for path in kind.grpc:
-                service, _, method = write(path).rpartition("/")
-                self.services.setdefault(service, {})[method] = kind
-                self.methods.setdefault(f"/{method}", []).append(kind)
+                service, _, method = self._write(path).rpartition("/")
+                found.setdefault(service, {})[method] = kind
+        return found
+
+    @cached_property
+    def methods(self) -> "dict[str, list[EndpointType]]":
+        """The types that a gRPC method has in any service."""
+        found: dict[str, list[EndpointType]] = {}
+        for kind in TYPES.values():
+            for path in kind.grpc:
+                found.setdefault(f"/{self._write(path).rpartition('/')[2]}", []).append(kind)
+        return found
 
     def _add(self, tail: Tail) -> None:
         self.tails.append(tail)
-        for at, word in enumerate(tail.words):
-            self.places.setdefault(word, []).append((tail, at))
         if TREE in tail.words:
             self.trees.setdefault(tail.words[tail.words.index(TREE) - 1], []).append(tail)
             return

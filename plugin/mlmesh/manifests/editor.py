@@ -1,4 +1,4 @@
-"""Operations written into a document's text, proven by reading the text again."""
+"""Operations written into a document's text, proven by reading what they touch again."""
 
 from mlmesh.manifests import blocks
 from mlmesh.manifests.geometry import Sheet, leaf_end
@@ -7,6 +7,7 @@ from mlmesh.manifests.nodes import Uncollected
 from mlmesh.manifests.overlay import NotEditableError, overlay, settled
 from mlmesh.manifests.patching import patched
 from mlmesh.manifests.quoting import dump
+from mlmesh.manifests.rereading import reads_as
 from mlmesh.manifests.split import BOM
 from mlmesh.manifests.values import Budget, Values
 from mlmesh.model.errors import DefectError, InputError, MlmeshError
@@ -27,9 +28,10 @@ __all__ = ["edit", "patched"]
 def edit(document: "Document", operations: "Sequence[Operation]") -> "tuple[bytes, Any]":
     """The document's text with RFC 6902 operations (add, replace, remove) made in it, and Go's reading of that text.
 
-    Only lines that a change needs are touched; strings come in quotes. The new text is read again and must equal the
-    patched data: DefectError where it does not, or where a path leads nowhere. InputError, with place and remedy, where
-    the text does not allow a change without changing another place, too (shared anchors, keys written with `?`).
+    Only lines that a change needs are touched; strings come in quotes. As far as the change reaches, the new text is
+    read again and must equal the patched data: DefectError where it does not, or where a path leads nowhere.
+    InputError, with place and remedy, where the text does not allow a change without changing another place, too
+    (shared anchors, keys written with `?`).
     """
     with Uncollected():
         return _edit(document, operations)
@@ -57,12 +59,16 @@ def _edit(document: "Document", operations: "Sequence[Operation]") -> "tuple[byt
         raise InputError(
             f"cannot change the text: {error.what}", place=document.at(line), remedy=error.remedy
         ) from None
+    wanted = patched(data, operations)
     try:
         text = (BOM if tree.source.startswith(BOM) else b"") + sheet.result().encode()
-        new = document.reading(text, Values(Budget(2 * allowed_nodes(len(text))), document.stream.values))[0]
+        values = Values(Budget(2 * allowed_nodes(len(text))), document.stream.values)
+        if reads_as(sheet, tree, wanted, values):
+            return text, wanted
+        new = document.reading(text, values)[0]
     except MlmeshError as error:
         raise _blame(document, sheet.text, f"a changed text cannot be read: {error.what}") from error
-    if new != patched(data, operations):
+    if new != wanted:
         raise _blame(document, sheet.text, "a changed text does not read as the patch says")
     return text, new
 

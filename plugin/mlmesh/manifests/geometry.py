@@ -8,7 +8,10 @@ from mlmesh.model.errors import DefectError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
+
+    Splice = tuple[int, int, int, str]  # start, end, number, new text
 
 _BLANKS = " \t"
 _BLOCK_SCALARS = ("|", ">")
@@ -23,23 +26,27 @@ class Sheet:
         self.text = text
         first = text.find("\n")
         self.eol = "\r\n" if first > 0 and text[first - 1] == "\r" else "\n"
-        self._splices: list[tuple[int, int, int, str]] = []
+        self._splices: list[Splice] = []
 
     def splice(self, start: int, end: int, new: str) -> None:
         """Puts ``new`` in the place of a span. Several at one place come out in the order of the calls."""
         self._splices.append((start, end, len(self._splices), new))
 
-    def result(self) -> str:
-        """The text with all splices made. Raises DefectError where two overlap."""
+    def splices(self) -> "list[Splice]":
+        """All splices, in the order of the text."""
+        return sorted(self._splices)
+
+    def result(self, begin: int = 0, until: int | None = None, splices: "Sequence[Splice] | None" = None) -> str:
+        """The text, or a part of it, with all splices made, or some. Raises DefectError where two overlap."""
         out = []
-        at = 0
-        for start, end, _, new in sorted(self._splices):
+        at = begin
+        for start, end, _, new in self.splices() if splices is None else sorted(splices):
             if start < at:
                 raise DefectError("two changes of one document overlap")
             out.append(self.text[at:start])
             out.append(new)
             at = end
-        out.append(self.text[at:])
+        out.append(self.text[at:until])
         return "".join(out)
 
     def line_start(self, at: int) -> int:

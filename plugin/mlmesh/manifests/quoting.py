@@ -1,6 +1,5 @@
 """Values as text that Go, libyaml and JSON readers read back equal: strings always in double quotes."""
 
-import re
 from functools import lru_cache
 
 from mlmesh.manifests.limits import MAX_KEY
@@ -15,7 +14,8 @@ _SHORT = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f":
 # What is escaped. Go refuses escaped surrogate pairs: the rest stays.
 _SIGNS = (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, 0xFEFF, 0xFFFE, 0xFFFF)
 _ESCAPES = {**{sign: f"\\u{sign:04x}" for sign in _SIGNS}, **{ord(sign): short for sign, short in _SHORT.items()}}
-_BARE_KEY = r"[A-Za-z][A-Za-z0-9_./-]*"
+_LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+_BARE = _LETTERS | frozenset("0123456789_./-")
 _UNIT = 2  # columns per new level
 
 
@@ -44,7 +44,7 @@ def dump(value: "Any") -> str:
 @lru_cache(1024)  # a release has many objects and few keys
 def key(name: str) -> str:
     """A key of a block map: bare where nobody can misread it. Raises InputError for a key beyond YAML's length."""
-    if re.fullmatch(_BARE_KEY, name) and name not in WORDS and len(name) <= MAX_KEY:
+    if name[:1] in _LETTERS and _BARE.issuperset(name) and name not in WORDS and len(name) <= MAX_KEY:
         return name
     return quoted_key(name)
 

@@ -16,6 +16,7 @@ _INFINITE = frozenset(
     [".nan", ".NaN", ".NAN", ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF"]
 )
 _MEMO = 20_000  # distinct plain scalars kept: streams repeat few, a hostile one must not fill the memory twice
+_LAST = frozenset("0123456789abcdefABCDEF._")  # of a number, a hexadecimal one too
 _LONGEST_FLOAT = 10_000  # digits: beyond them only the first can tell, and Python is slow
 
 
@@ -53,6 +54,13 @@ def resolve(text: str) -> "Any":
 
 
 def _number(text: str) -> "Any":
+    if text[-1] not in _LAST or text.count(".") > 1:  # 500m, 2Gi, 30s, 1.2.3: most of what begins with a digit
+        return text
+    whole, _, fraction = text.partition(".")
+    if fraction.isdigit() and whole.isdigit() and text.isascii():
+        return _float(text, text)
+    if text == "0":
+        return 0
     plain = text.replace("_", "")
     digits = plain.lstrip("+-") if plain[1:2] not in ("+", "-") else ""
     if re.fullmatch(r"[1-9][0-9]*|0[bB][01]+|0[oO]?[0-7]+|0[xX][0-9a-fA-F]+|0", digits):

@@ -261,6 +261,54 @@ class Document:
         words = [word for word in (namespace, name) if isinstance(word, str) and word]
         return f"{kind or 'object'} {'/'.join(words)}" if words else str(kind or "")
 
+    @property
+    def identity(self) -> tuple[str, str, str] | None:
+        """apiVersion, namespace and name ("" where it has none), from the text of a plain block map.
+
+        None where only parsing tells: another form, a key twice, quotes, anchors, what goes on in the next line, and
+        words that YAML reads as no string.
+        """
+        text = self.stream.data[self.body : self.end]
+        if b"&" in text or b"<<" in text or text.count(b"\nmetadata:") != 1:
+            return None
+        lines = text.split(b"\n")
+        version = self._plain(lines, b"apiVersion")
+        if version is None or b"metadata:" not in lines:
+            return None
+        block = lines[lines.index(b"metadata:") + 1 :]
+        below = next((at for at, line in enumerate(block) if line[:1] not in (b" ", b"#", b"")), len(block))
+        block = block[:below]
+        indent = block[0][: len(block[0]) - len(block[0].lstrip())] if block else b""
+        if not indent:
+            return None
+        namespace, name = self._plain(block, indent + b"namespace"), self._plain(block, indent + b"name")
+        return None if namespace is None or name is None else (version, namespace, name)
+
+    def _plain(self, lines: list[bytes], key: bytes) -> str | None:
+        """The plain string behind a key at the beginning of a line; "" where there is no such key, None for others."""
+        name = key.lstrip()
+        indent = len(key) - len(name)
+        found = [
+            at for at, line in enumerate(lines) if line[indent : indent + 2 + len(name)].lstrip(b"\"'").startswith(name)
+        ]
+        found = [
+            at
+            for at in found
+            if not lines[at][:indent].strip() and lines[at][indent:].partition(b":")[0].strip(b"\"' ") == name
+        ]
+        if not found:
+            return ""
+        at = found[0]
+        word = lines[at][len(key) + 1 :].strip()
+        behind = lines[at + 1] if at + 1 < len(lines) else b""
+        goes_on = behind[: indent + 1].isspace() and not behind.isspace()
+        if len(found) > 1 or not lines[at].startswith(key + b": ") or goes_on:
+            return None
+        if not (word[:1].isalnum() and word.translate(None, b"-./").isalnum()):
+            return None
+        plain = self.stream.values.plain[word.decode("ascii", "replace")]
+        return plain if isinstance(plain, str) else None
+
     def _metadata(self, key: bytes) -> str:
         """A field of metadata from the text of a block map, "" where it is not plain to see."""
         data = self.stream.data
