@@ -1,4 +1,4 @@
-"""Writes docs/policy.md, endpoints.md, roles.md and rules.md from the tables that the program itself reads.
+"""Writes docs/policy.md, endpoints.md, roles.md, rules.md and rules/ from the tables that the program itself reads.
 
 python -m dev.docs            write them
 python -m dev.docs --check    exit 1 where a committed one differs
@@ -12,14 +12,20 @@ from mlmesh.endpoints.catalogue import STREAMING, STRICTNESS, TYPES
 from mlmesh.endpoints.listing import block_text
 from mlmesh.endpoints.servers import IMAGES, PROGRAMS, READING, SERVERS
 from mlmesh.endpoints.sources import SOURCES
-from mlmesh.invariants.registry import ALLOW_PREFIX, RULES
+from mlmesh.invariants.allowances import PREFIX
+from mlmesh.invariants.registry import rules
+from mlmesh.invariants.rule import Rule
 from mlmesh.policy.defaults import DEFAULTS, PROXY_ROLES
-from mlmesh.policy.fields import API_VERSION, KIND, SPEC
+from mlmesh.policy.fields import SPEC
+from mlmesh.policy.names import API_VERSION, KIND
 from mlmesh.roles import LABEL
 from mlmesh.roles.commands import COMMANDS
 from mlmesh.roles.images import NAMES, ORGANIZATIONS, PHRASES
 from mlmesh.roles.kinds import KINDS, PARTS, TRIAL, WEAK
 from mlmesh.roles.labels import ANNOTATIONS, LABELS
+
+CASES = ROOT / "tests" / "plugin" / "invariants"
+RULES = ROOT / "docs" / "rules"
 
 POLICY_HEAD = f"""\
 # The policy
@@ -194,8 +200,11 @@ standard error and in the report. What is only absent (an identity, a rule) is a
 the namespace or the name, by its Namespace or Service object or the policy's `owns`, and a warning elsewhere.
 
 A rule's severity is changed for a release in its policy, `invariants.severity.<CODE>: error|warning|info|off`. One
-object is excused by an annotation on it with a reason: `{ALLOW_PREFIX}<CODE>: <reason>`.
+object is excused by an annotation on it with a reason: `{PREFIX}<CODE>: <reason>`. Objects of charts that carry
+no annotation are named in the policy, `invariants.allow`. What excuses nothing is told.
 
+| code | rule | severity | evidence | fix | what it finds |
+|---|---|---|---|---|---|
 """
 
 
@@ -294,16 +303,34 @@ def endpoints_page() -> str:
 
 def rules_page() -> str:
     """The text of docs/rules.md."""
-    blocks = []
-    for rule in RULES:
-        module = sys.modules[rule.check.__module__].__doc__ or ""
-        why = module.split("\n\n", 1)[1].strip() if "\n\n" in module else ""
-        blocks.append(
-            f"## {rule.code} {rule.name}\n\n"
-            f"{rule.severity}; judged on {' and '.join(rule.kinds)}; evidence: {rule.confidence}\n\n"
-            f"{rule.summary}\n" + (f"\n{why}\n" if why else "")
-        )
-    return RULES_HEAD + "\n".join(blocks)
+    rows = [
+        f"| [{rule.code}](rules/{rule.code}.md) | {rule.name} | {rule.severity} | {rule.confidence} | "
+        f"{rule.fix} | {rule.summary} |\n"
+        for rule in rules()
+    ]
+    return RULES_HEAD + "".join(rows)
+
+
+def rule_pages() -> dict[str, str]:
+    """The page of each rule: its documentation, and the releases that its tests hold it to."""
+    return {f"docs/rules/{rule.code}.md": _rule_page(rule) for rule in rules()}
+
+
+def _rule_page(rule: Rule) -> str:
+    cases = CASES / rule.code
+    blocks = [
+        f"# {rule.code} {rule.name}\n\n{rule.severity}; evidence: {rule.confidence}; fix: {rule.fix}; judged on "
+        f"{', '.join(rule.judges)}" + (f"; reads {', '.join(rule.reads)}" if rule.reads else "") + "\n",
+        f"{rule.doc}\n",
+    ]
+    for file, title, language in (
+        ("bad.yaml", "A release that breaks it", "yaml"),
+        ("expected.txt", "What is said of it", "text"),
+        ("good.yaml", "One that keeps it", "yaml"),
+    ):
+        if (cases / file).exists():
+            blocks.append(f"## {title}\n\n```{language}\n{(cases / file).read_text().rstrip()}\n```\n")
+    return "\n".join(blocks)
 
 
 PAGES = {
@@ -317,13 +344,15 @@ PAGES = {
 def main() -> None:
     """Write the pages, or tell which differ."""
     stale = []
-    for name, page in PAGES.items():
+    pages = {name: page() for name, page in PAGES.items()} | rule_pages()
+    for name, text in pages.items():
         path = ROOT / name
         if "--check" not in sys.argv:
             path.parent.mkdir(exist_ok=True)
-            path.write_text(page())
-        elif not path.exists() or path.read_text() != page():
+            path.write_text(text)
+        elif not path.exists() or path.read_text() != text:
             stale.append(name)
+    stale += [str(path.relative_to(ROOT)) for path in RULES.glob("*.md") if str(path.relative_to(ROOT)) not in pages]
     if stale:
         sys.exit(f"{' and '.join(stale)} differ from the program: run python -m dev.docs")
 

@@ -4,6 +4,7 @@ import click
 import jsonpatch
 
 from mlmesh import __version__
+from mlmesh.commands import check, rules
 from mlmesh.files import read_files, read_input
 from mlmesh.manifests import stream as manifests
 from mlmesh.model.errors import DefectError, InputError, MlmeshError, defect
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mlmesh")
 def mlmesh() -> None:
-    """Ask what mlmesh-post does to a release, and why.
+    """Ask what mlmesh-post does to a release, and why, and hold manifests against its invariants.
 
     \b
       helm template ml-mesh chart/ | mlmesh plan
       helm template ml-mesh chart/ | mlmesh routes
       mlmesh endpoints --match /v1/chat/completions
+      helm template ml-mesh chart/ | mlmesh check --post-render
+      mlmesh rules MLM101
     """
 
 
@@ -156,6 +159,10 @@ mlmesh.add_command(
         help=ENDPOINTS_HELP,
     )
 )
+
+
+mlmesh.add_command(check.COMMAND)
+mlmesh.add_command(rules.COMMAND)
 
 
 def main() -> None:

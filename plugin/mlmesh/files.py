@@ -9,9 +9,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mlmesh.model.errors import MlmeshError
-    from mlmesh.model.findings import Finding
-
 
 def read_input(name: str) -> bytes:
     """The stream: a file, or standard input for ``-``. Raises InputError where it cannot be read."""
@@ -30,17 +27,8 @@ def read_files(names: "Sequence[str]") -> list[tuple[str, bytes]]:
     return [(name, _read(name)) for name in names]
 
 
-def write_report(name: str, form: str, findings: "Sequence[Finding]", error: "MlmeshError | None") -> None:
-    """Write the report whole or not at all: into a new file that then takes the name."""
-    if form == "json":
-        from mlmesh.reports.machine import findings_json
-
-        text = findings_json(findings, error)
-    else:
-        from mlmesh.reports.text import error_text, findings_text
-
-        refused = any(finding.severity == "error" for finding in findings)
-        text = error_text(error) if error is not None else findings_text(findings, refused)
+def write_report(name: str, text: str) -> None:
+    """Write a report whole or not at all: into a new file that then takes the name."""
     new = f"{name}.{os.getpid()}.new"
     try:
         if os.path.exists(name) and not os.path.isfile(name):  # a device or a pipe, such as /dev/stderr

@@ -6,7 +6,7 @@ if TYPE_CHECKING:
 
 
 class Option:
-    """One option: its flag, its value's name in help, and whether it may be given several times."""
+    """One option: its flag, its value's name in help (empty: it takes none), and whether it may be repeated."""
 
     __slots__ = ("choices", "flag", "help", "metavar", "multiple")
 
@@ -48,16 +48,28 @@ CONTEXT = Option(
 NAMESPACE = Option("--namespace", "NAMESPACE", "The release's namespace, for objects that name none.")
 REPORT = Option("--report", "FILE", "Write the findings, or the error that ended the run, to a file as well.")
 REPORT_FORMAT = Option(
-    "--report-format", "FORMAT", "The report's format: text (default) or json.", choices=("text", "json")
+    "--report-format",
+    "FORMAT",
+    "The report's format: text (default), json, sarif, junit or github.",
+    choices=("text", "json", "sarif", "junit", "github"),
+)
+BASELINE = Option(
+    "--baseline", "FILE", "Findings that are known: they are left out. `mlmesh check --write-baseline` writes the file."
+)
+WARN_ONLY = Option(
+    "--warn-only",
+    "",
+    "Let errors pass, for a first rollout: they are told as ever, and stop nothing. In the variable: 1.",
 )
 
-POST_OPTIONS = (POLICY, CONTEXT, NAMESPACE, REPORT, REPORT_FORMAT)
+POST_OPTIONS = (POLICY, CONTEXT, NAMESPACE, BASELINE, WARN_ONLY, REPORT, REPORT_FORMAT)
 
 
 def parse(arguments: "Sequence[str]", environ: "Mapping[str, str]") -> dict[str, list[str]] | None:
     """The values of each option by name, from arguments over environment; None where click must have the word.
 
-    That is so for ``--help``, ``--version`` and everything that is not plainly ``--flag VALUE`` or ``--flag=VALUE``.
+    That is so for ``--help``, ``--version`` and everything that is not plainly ``--flag VALUE``, ``--flag=VALUE`` or
+    ``--flag`` where that takes none.
     """
     by_flag = {option.flag: option for option in POST_OPTIONS}
     values: dict[str, list[str]] = {}
@@ -65,14 +77,15 @@ def parse(arguments: "Sequence[str]", environ: "Mapping[str, str]") -> dict[str,
     while rest:
         flag, equals, value = rest.pop(0).partition("=")
         option = by_flag.get(flag)
-        if option is None or (not equals and not rest):
+        takes = option is not None and option.metavar
+        if option is None or bool(equals) > bool(takes) or (takes and not equals and not rest):
             return None
         if not equals:
-            value = rest.pop(0)
+            value = rest.pop(0) if takes else "1"
         values[option.name] = [*values.get(option.name, ()), value] if option.multiple else [value]
     for option in POST_OPTIONS:
         from_environment = environ.get(option.variable)
-        if option.name not in values and from_environment:
+        if option.name not in values and from_environment and (option.metavar or from_environment != "0"):
             values[option.name] = from_environment.split(":") if option.multiple else [from_environment]
         if option.choices and not set(values.get(option.name, ())) <= set(option.choices):
             return None

@@ -37,6 +37,8 @@ MLMESH_REQUIRE_POLICY=1 refuses a stream that has no policy. `mlmesh plan` shows
 
 def click_option(option: Option) -> click.Option:
     """The option as click has it."""
+    if not option.metavar:
+        return click.Option([option.flag], is_flag=True, help=option.help, envvar=option.variable, show_envvar=True)
     return click.Option(
         [option.flag],
         metavar=option.metavar,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
 
+    from mlmesh.model.errors import MlmeshError
     from mlmesh.model.findings import Finding
 
 HELM4 = "--called-by=helm4"
@@ -60,6 +61,7 @@ def _run(arguments: list[str]) -> "tuple[int, Sequence[bytes | memoryview], str]
             return 0, [answer(arguments).encode()], ""
         error: MlmeshError | None = None
         findings: list[Finding] = []
+        note = ""
         chunks: Sequence[bytes | memoryview] = ()
         try:
             from mlmesh.post_renderer import post_render
@@ -72,20 +74,45 @@ def _run(arguments: list[str]) -> "tuple[int, Sequence[bytes | memoryview], str]
                 require_policy=os.environ.get("MLMESH_REQUIRE_POLICY", "0") not in ("", "0"),
             )
             findings, chunks = result.findings, result.output
+            if "baseline" in values:
+                from mlmesh.baseline import Baseline
+
+                ((name, content),) = read_files(values["baseline"])
+                findings, note = Baseline(name, content).settled(findings)
         except MlmeshError as caught:
             error = caught
         except Exception as caught:
             error = defect(caught)
+        refused = any(finding.severity == "error" for finding in findings) and "warn-only" not in values
         for path in values.get("report", ()):
-            write_report(path, values.get("report-format", ["text"])[0], findings, error)
+            form = values.get("report-format", ["text"])[0]
+            write_report(path, _report(form, findings, error, refused=refused, note=note))
         if error is not None:
             raise error
     except MlmeshError as caught:
         return caught.exit_code, [], error_text(caught)
+    if "warn-only" in values and any(finding.severity == "error" for finding in findings):
+        note += " Errors are passed on: --warn-only."
     heard = [finding for finding in findings if finding.severity != "info"]  # the report has them all
-    if any(finding.severity == "error" for finding in heard):
-        return 1, [], findings_text(heard, refused=True)
-    return 0, chunks, findings_text(heard, refused=False) if heard else ""
+    if refused:
+        return 1, [], findings_text(heard, refused=True, note=note)
+    return 0, chunks, findings_text(heard, refused=False, note=note) if heard or note else ""
+
+
+def _report(form: str, findings: "list[Finding]", error: "MlmeshError | None", *, refused: bool, note: str) -> str:
+    """The report's text; an error that ended the run is in those for people and in JSON."""
+    from mlmesh.reports.text import error_text, findings_text
+
+    if form == "text":
+        return error_text(error) if error is not None else findings_text(findings, refused, note=note)
+    if form == "json":
+        from mlmesh.reports.machine import findings_json
+
+        return findings_json(findings, error)
+    from mlmesh.invariants.registry import documentation
+    from mlmesh.reports.forms import written
+
+    return written(form, findings, documentation())
 
 
 def _write(chunks: "Sequence[bytes | memoryview]") -> int:

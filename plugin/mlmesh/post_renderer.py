@@ -4,10 +4,9 @@ from functools import cache
 
 from mlmesh.endpoints.routes import is_route
 from mlmesh.endpoints.write import derive
-from mlmesh.graph.carrier import carry
 from mlmesh.graph.pods import pod_templates
 from mlmesh.graph.release import Release, is_read, is_workload, may_hold_policy
-from mlmesh.invariants.registry import run
+from mlmesh.invariants.registry import inspect, run
 from mlmesh.manifests import stream as manifests
 from mlmesh.manifests.editor import edit
 from mlmesh.manifests.objects import objects
@@ -71,11 +70,13 @@ def post_render(
     context: "Sequence[tuple[str, bytes]]" = (),
     namespace: str = "",
     require_policy: bool = False,
+    as_it_is: bool = False,
 ) -> Result:
     """Post-render a stream of manifests (UTF-8 YAML or JSON) with policy files (name, content) over its own policy.
 
     ``namespace`` is the release's, for objects that name none; ``context`` are manifests (name, content) of what there
-    is besides, only looked at. Raises InputError and DefectError; never returns half a stream.
+    is besides, only looked at. ``as_it_is``: nothing is changed, and the findings are of the stream as it came. Raises
+    InputError and DefectError; never returns half a stream.
     """
     stream = manifests.read(data)
     resource_list = stream.documents[0] if stream.dialect == RESOURCE_LIST else None
@@ -92,12 +93,12 @@ def post_render(
     ]
     policy = load(carriers, policies, namespace=namespace, required=require_policy)
 
-    release = Release(policy)
+    release = Release(policy, stream.documents)
     if context:
         from mlmesh.graph.context import read_context
 
         read_context(release.context, context)
-    changes = _Changes(resource_list)
+    changes = _Changes(resource_list, idle=as_it_is)
     workloads, routes = _objects(stream, release, changes)
 
     @cache  # most runs have no route that asks
@@ -111,7 +112,7 @@ def post_render(
 
     patches = changes.all()
     findings = run(release)
-    if resource_list and findings:
+    if resource_list and findings and not as_it_is:
         from mlmesh import krm
 
         patches.append(krm.results(resource_list, findings))
@@ -125,19 +126,20 @@ class _Changes:
     """The patches so far, by document, and the texts of documents with them.
 
     A document is let go of when it is done, so that only one is held as a tree. ``kept`` is not: it is written again,
-    with its results.
+    with its results. ``idle``: no patch is taken.
     """
 
-    __slots__ = ("_kept", "_patches", "texts")
+    __slots__ = ("_idle", "_kept", "_patches", "texts")
 
-    def __init__(self, kept: manifests.Document | None) -> None:
+    def __init__(self, kept: manifests.Document | None, *, idle: bool) -> None:
         self.texts: dict[int, bytes] = {}
+        self._idle = idle
         self._kept = kept
         self._patches: dict[int, list[Patch]] = {}
 
     def add(self, document: manifests.Document, patches: "Sequence[Patch]") -> None:
         """Note patches of a document, which come after those that it has."""
-        if patches:
+        if patches and not self._idle:
             self._patches.setdefault(document.index, []).extend(patches)
 
     def __contains__(self, document: manifests.Document) -> bool:
@@ -177,12 +179,18 @@ def _objects(
     """
     workloads = []
     routes = []
+    carrier = release.policy.carrier
     for document in filter(is_read, stream.documents):
         if is_workload(document):
             workloads.append(document)
             continue
+        if release.add_account(document):
+            continue
         items = list(objects(document, document.data))
-        changes.add(document, list(carry(items, release.policy)))
+        if carrier is not None and carrier.document is document:
+            from mlmesh.graph.carrier import carry
+
+            changes.add(document, list(carry(items, release.policy)))
         routed, with_pods = any(map(is_route, items)), any(map(pod_templates, items))
         if routed or with_pods:
             items = changes.patched(document)
@@ -204,7 +212,7 @@ def _derive(routes: "list[Routes]", release: Release, servers: "Callable[[], Ser
         after = changes.patched(document) if with_pods else changes.written(document)
         if found:
             for item, written in zip(items, after, strict=True):
-                item.data = written.data
+                item.renew(written.data)
 
 
 def _equip(workloads: "list[manifests.Document]", release: Release, changes: _Changes) -> "list[PodRole]":
@@ -218,5 +226,7 @@ def _equip(workloads: "list[manifests.Document]", release: Release, changes: _Ch
         items = changes.written(document)
         if document in changes:
             templates = [pod for item in items for pod in pod_templates(item)]
-        release.add_pods(templates)
+        roles = [each.role for each in sized]
+        release.add_pods(templates, roles)
+        inspect(document, templates, roles, release)
     return pods

@@ -13,7 +13,7 @@ from mlmesh.endpoints.match import types_of, types_of_method, types_of_path
 from mlmesh.endpoints.sources import SOURCES
 from mlmesh.endpoints.tails import index
 from mlmesh.graph.release import Release
-from mlmesh.graph.routes import gateway_route, virtual_service
+from mlmesh.graph.routes import route_of
 from mlmesh.manifests import stream as manifests
 from mlmesh.manifests.objects import objects
 from mlmesh.policy.blocks import BLOCKS
@@ -46,7 +46,7 @@ def told(kind: str, matches: list[dict[str, Any]]) -> list[list[str]]:
     text = item(group, kind, "r", {"http" if istio else "rules": rules})
     (document,) = manifests.read(text.encode()).documents
     (owner,) = objects(document, document.data)
-    route = virtual_service(owner, release) if istio else gateway_route(owner, release)
+    route = route_of(owner, release)
     return [[found.name for found in types_of(match)[0]] for rule in route.rules for match in rule.matches]
 
 

@@ -1,12 +1,10 @@
 """Each invariant on a bad release, on the good twin beside it, and on what only looks bad."""
 
-import re
 from typing import Any
 
 import pytest
 import yaml
 
-from mlmesh.invariants.registry import RULES
 from tests.support.streams import codes, pod, policy, rendered
 
 
@@ -55,9 +53,13 @@ def gateway(protocol: str = "HTTP", name: str = "istio", **annotations: str) -> 
     }
 
 
+CODES = ("MLM101", "MLM201", "MLM202", "MLM203", "MLM401", "MLM502", "MLM503", "MLM513", "MLM701")
+
+
 def found(*items: dict[str, Any], settings: str = "", code: str = "") -> list[tuple[str, str]]:
+    """What the rules of this file say, or one of them."""
     result = rendered("---\n".join(yaml.safe_dump(item) for item in items), *([settings] if settings else []))
-    return [entry for entry in codes(result) if not code or entry[0] == code]
+    return [entry for entry in codes(result) if entry[0] in ((code,) if code else CODES)]
 
 
 ERROR_101 = [("MLM101", "error")]
@@ -258,22 +260,6 @@ def test_severities_and_allowances() -> None:
     assert found(gateway("GRPC"), settings=policy(invariants={"severity": {"MLM701": "off"}})) == []
     assert found(gateway("GRPC", **{"allow.mlmesh.dev/MLM701": "tested by hand"})) == []
     assert found(gateway("GRPC", **{"allow.mlmesh.dev/MLM701": " "})) == [("MLM701", "error")]
-
-
-def test_every_rule_tells_its_code_name_and_reach() -> None:
-    """The registry is well-formed: codes sorted and unique, names in kebab-case, words that the docs know."""
-    assert [item.code for item in RULES] == [
-        "MLM101", "MLM201", "MLM202", "MLM203", "MLM204", "MLM207", "MLM212", "MLM213", "MLM214", "MLM215", "MLM216",
-        "MLM217", "MLM303", "MLM401", "MLM405", "MLM502", "MLM503", "MLM504", "MLM505", "MLM506", "MLM512", "MLM513",
-        "MLM701",
-    ]  # fmt: skip
-    for item in RULES:
-        assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)+", item.name)
-        assert item.severity in ("error", "warning", "info")
-        assert item.scope in ("object", "set")
-        assert item.fix in ("safe", "unsafe", "none")
-        assert item.kinds
-        assert item.summary.endswith(".")
 
 
 def test_a_finding_says_where_it_is_and_keeps_its_fingerprint() -> None:

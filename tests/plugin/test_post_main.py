@@ -228,7 +228,7 @@ def test_the_report_is_written_on_success_and_on_failure(form: str, tmp_path: Pa
     assert finding["line"] == 7
     assert list(finding) == [
         "code", "rule", "severity", "confidence", "message", "remedy", "apiVersion", "kind", "namespace", "name",
-        "document", "line", "pointer", "source", "fingerprint",
+        "file", "document", "line", "pointer", "source", "fix", "fingerprint",
     ]  # fmt: skip
     assert run("--report", str(report), "--report-format=json", stdin=pod()).returncode == 0
     assert json.loads(report.read_text())["findings"] == []

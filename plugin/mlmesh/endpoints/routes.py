@@ -6,7 +6,7 @@ catalogue is loaded with the first rule that there is.
 
 from mlmesh.graph.inventory import ENDPOINT
 from mlmesh.graph.route import GATEWAY_API, ISTIO
-from mlmesh.graph.routes import gateway_route, virtual_service
+from mlmesh.graph.routes import route_of
 from mlmesh.manifests.objects import KubeObject
 from mlmesh.model.errors import InputError
 
@@ -80,15 +80,15 @@ def rules(item: KubeObject, release: "Release") -> list[Rule]:
     No types where one match tells none and the backends do not either: that is never guessed at. Raises InputError for
     an annotation that names no type and for a regular expression that does not compile.
     """
-    key = id(item.data)
-    if key not in release.rules:
-        release.rules[key] = read(item, release)
-    return release.rules[key]
+    found: list[Rule] | None = item.memo.get("rules")
+    if found is None:
+        found = item.memo["rules"] = read(item, release)
+    return found
 
 
 def read(item: KubeObject, release: "Release", servers: "Callable[[], Servers] | None" = None) -> list[Rule]:
     """The same, read anew. ``servers`` tells what pods serve; without it they tell what was found out before."""
-    route = (virtual_service if item.kind == "VirtualService" else gateway_route)(item, release)
+    route = route_of(item, release)
     requests = (matched for matched in route.rules if matched.protocol in ("http", "grpc"))
     return [_rule(route, matched, release, servers) for matched in requests]
 

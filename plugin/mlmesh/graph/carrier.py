@@ -2,7 +2,7 @@
 
 from mlmesh.graph.stamps import additions, stamped
 from mlmesh.model.patches import Patch
-from mlmesh.policy import fields
+from mlmesh.policy.names import KIND
 from mlmesh.policy.settings import DATA_KEY, LABEL, Policy
 
 TYPE_CHECKING = False
@@ -23,7 +23,7 @@ def carry(items: "Iterable[KubeObject]", policy: Policy) -> "Iterator[Patch]":
     if item is None or not any(each.document is item.document and each.pointer == item.pointer for each in items):
         return
     name, text = policy.configmap(item)
-    if item.kind == fields.KIND:
+    if item.kind == KIND:
         at = item.pointer
         operations: list[Operation] = [
             {"op": "replace", "path": f"{at}/apiVersion", "value": "v1"},

@@ -1,6 +1,7 @@
 """The context of a release: manifests of what other releases, or the cluster, hold. They are only looked at."""
 
 from mlmesh.graph.inventory import Inventory
+from mlmesh.graph.kinds import LATE
 from mlmesh.graph.release import is_read
 from mlmesh.manifests import stream as manifests
 from mlmesh.manifests.objects import objects
@@ -19,7 +20,7 @@ def read_context(inventory: Inventory, files: "Iterable[tuple[str, bytes]]") -> 
     for name, content in files:
         try:
             for document in manifests.read(content).documents:
-                if is_read(document):
+                if is_read(document) or document.kind in LATE:
                     inventory.add_all(objects(document, document.data))
                     document.forget()
         except InputError as error:

@@ -1,17 +1,18 @@
 """What a set of manifests holds: the release's own, or what its context says that there is besides."""
 
 from mlmesh.graph.exposure import exposed
-from mlmesh.graph.fields import at
+from mlmesh.graph.fields import at, entries, maps
 from mlmesh.graph.kinds import MESH
 from mlmesh.graph.made import MAKERS, POOLS, fits, labels_set, services_made
 from mlmesh.graph.pods import PodTemplate, pod_templates
-from mlmesh.manifests.objects import KubeObject
+from mlmesh.manifests.objects import KubeObject, objects
 
+INJECT = "sidecar.istio.io/inject"
 ENDPOINT = "mlmesh.dev/endpoint"  # the annotation of a route, a pool or a Service that names endpoint types
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     Owner = tuple[str, str, str]
@@ -21,11 +22,27 @@ class Pods:
     """The pods of one template, as the graph keeps them: whose they are, their labels and account, not their spec.
 
     ``exposes`` are the servers that they run which leave open what changes or stops them (see mlmesh.graph.exposure).
+    ``ports``: (name, number, protocol) of each that their containers declare, a name that is left out being empty.
+    ``replicas``: None where the object does not say. ``injection``: what the pods themselves say of a sidecar: "true",
+    "false", "" (nothing). ``host_network``: they have none, whatever is said. ``role``: empty where they play none.
     """
 
-    __slots__ = ("_labels", "account", "exposes", "kind", "name", "namespace", "part")
+    __slots__ = (
+        "_document", "_labels", "_pointer", "account", "exposes", "group", "host_network", "injection", "kind", "name",
+        "namespace", "part", "ports", "replicas", "role",
+    )  # fmt: skip
 
-    def __init__(self, pod: PodTemplate, namespace: str) -> None:
+    def __init__(self, pod: PodTemplate, namespace: str, role: str = "") -> None:
+        self._document = pod.owner.document
+        self._pointer = pod.pointer
+        self.role = role
+        self.group = pod.owner.group
+        self.ports = _ports(pod.spec)
+        self.injection = _injection(pod)
+        self.host_network = pod.spec.get("hostNetwork") is True
+        spec = pod.owner.data.get("spec")
+        replicas = spec.get("replicas") if isinstance(spec, dict) else None
+        self.replicas = replicas if isinstance(replicas, int) else None
         self.kind = pod.owner.kind
         self.name = pod.owner.name
         self.namespace = namespace
@@ -47,6 +64,15 @@ class Pods:
         held = rest.partition("\n")[0]
         return "*" in held and fits(value, held)
 
+    def template(self) -> PodTemplate:
+        """The pod template as it came, read again: for an invariant that asks more of the few pods that it judges."""
+        for item in objects(self._document, self._document.data):
+            for pod in pod_templates(item):
+                if pod.pointer == self._pointer and pod.part == self.part:
+                    self._document.forget()
+                    return pod
+        raise LookupError(self.title)
+
     @property
     def owner(self) -> "Owner":
         """Kind, namespace and name of the object that has the template."""
@@ -59,10 +85,34 @@ class Pods:
         return f"{self.kind} {name}" + (f", {self.part}" if self.part else "")
 
 
+def _ports(spec: "dict[str, Any]") -> "tuple[tuple[str, int, str], ...]":
+    """The ports that containers, and init containers that go on, declare."""
+    containers = entries(spec.get("containers"))
+    if "initContainers" in spec:
+        containers = [*containers, *(each for _, each in maps(spec["initContainers"]) if "restartPolicy" in each)]
+    return tuple(
+        [
+            (str(port.get("name") or ""), port["containerPort"], str(port.get("protocol") or "TCP"))
+            for container in containers
+            if isinstance(container, dict) and "ports" in container
+            for _, port in maps(container["ports"])
+            if isinstance(port.get("containerPort"), int)
+        ]
+    )
+
+
+def _injection(pod: PodTemplate) -> str:
+    """What a pod says of its sidecar: the label goes before the annotation, of which only "false" counts."""
+    label = pod.labels.get(INJECT)
+    if label is not None:
+        return str(label).lower()
+    return "false" if INJECT in pod.annotations and str(pod.annotations[INJECT]).lower() == "false" else ""
+
+
 class Inventory:
     """Objects by kind, Services with their selectors, pods, and accounts. Namespaces left out are ``namespace``.
 
-    A release can be large: of Services only the selector is kept (None: no selector), of workloads only their Pods and
+    ``services`` have their selectors (None: no selector). A release can be large: of workloads only their Pods and
     the names of the Services and pools that their controllers make (``made``, ``made_pools``: kind, namespace and name
     of the object, by namespace and name; a Service's name can hold ``*``). ``annotated`` are Services that say
     themselves which endpoints they serve, by namespace and name.
@@ -79,7 +129,7 @@ class Inventory:
         self.annotated: dict[tuple[str, str], KubeObject] = {}
         self.made: dict[tuple[str, str], Owner] = {}
         self.made_pools: dict[tuple[str, str], Owner] = {}
-        self.namespaces: set[str] = set()
+        self.namespaces: dict[str, KubeObject] = {}
         self.pods: list[Pods] = []
         self._kept: dict[tuple[str, str], list[KubeObject]] = {}
 
@@ -88,9 +138,10 @@ class Inventory:
         for item in items:
             kind = (item.group, item.kind)
             if kind == ("", "Namespace"):
-                self.namespaces.add(item.name)
+                self.namespaces[item.name] = item
             elif kind == ("", "Service"):
                 spec = item.data.get("spec")
+                self._kept.setdefault(kind, []).append(item)
                 selector = spec.get("selector") if isinstance(spec, dict) else None
                 self.services[self.of(item), item.name] = selector if isinstance(selector, dict) and selector else None
                 annotations = at(item.data, "metadata.annotations")
@@ -102,14 +153,14 @@ class Inventory:
                 self._kept.setdefault(kind, []).append(item)
                 self.meet(item)
 
-    def add_pods(self, pods: "Iterable[PodTemplate]") -> None:
-        """Take pod templates, of one object after the other."""
+    def add_pods(self, pods: "Iterable[PodTemplate]", roles: "Sequence[str]" = ()) -> None:
+        """Take pod templates, of one object after the other, each with its role where that is known."""
         owner = None
-        for pod in pods:
+        for index, pod in enumerate(pods):
             if pod.owner is not owner:
                 owner = pod.owner
                 self.meet(owner)
-            found = Pods(pod, self.of(owner))
+            found = Pods(pod, self.of(owner), roles[index] if roles else "")
             self.identities.add((found.namespace, found.account))
             self.pods.append(found)
 
@@ -143,6 +194,11 @@ class Inventory:
         """The object's namespace, or the set's own where it has none; empty where nobody knows."""
         return item.namespace or self.namespace
 
+    @property
+    def kinds(self) -> set[str]:
+        """The kinds of the objects that are kept."""
+        return {kind for _, kind in self._kept}
+
     def kept(self, group: str, kind: str) -> "list[KubeObject]":
-        """The objects of one kind of MESH, Services, Namespaces and accounts apart, in their order."""
+        """The objects of one kind of MESH, Namespaces and accounts apart, in their order."""
         return self._kept.get((group, kind), [])

@@ -169,18 +169,47 @@ MESH = frozenset(
         ("gateway.networking.k8s.io", "GRPCRoute"),
         ("gateway.networking.k8s.io", "Gateway"),
         ("gateway.networking.k8s.io", "HTTPRoute"),
+        ("gateway.networking.k8s.io", "BackendTLSPolicy"),
         ("gateway.networking.k8s.io", "ListenerSet"),
+        ("gateway.networking.k8s.io", "ReferenceGrant"),
         ("gateway.networking.k8s.io", "TCPRoute"),
         ("gateway.networking.k8s.io", "TLSRoute"),
         ("inference.networking.k8s.io", "InferencePool"),
         ("inference.networking.x-k8s.io", "InferencePool"),
         ("mlmesh.dev", "MeshPolicy"),
         ("networking.istio.io", "DestinationRule"),
+        ("monitoring.coreos.com", "PodMonitor"),
+        ("monitoring.coreos.com", "ServiceMonitor"),
+        ("networking.istio.io", "EnvoyFilter"),
         ("networking.istio.io", "Gateway"),
+        ("networking.istio.io", "ProxyConfig"),
         ("networking.istio.io", "ServiceEntry"),
+        ("networking.istio.io", "Sidecar"),
         ("networking.istio.io", "VirtualService"),
+        ("networking.istio.io", "WorkloadEntry"),
+        ("networking.istio.io", "WorkloadGroup"),
+        ("networking.k8s.io", "NetworkPolicy"),
         ("security.istio.io", "AuthorizationPolicy"),
         ("security.istio.io", "PeerAuthentication"),
+        ("security.istio.io", "RequestAuthentication"),
+        ("telemetry.istio.io", "Telemetry"),
+    }
+)
+# Of these, kinds that only invariants read: parsed when one of them asks, which in most releases none does.
+LATE = frozenset(
+    {
+        "BackendTLSPolicy",
+        "EnvoyFilter",
+        "NetworkPolicy",
+        "PodMonitor",
+        "ProxyConfig",
+        "ReferenceGrant",
+        "RequestAuthentication",
+        "ServiceMonitor",
+        "Sidecar",
+        "Telemetry",
+        "WorkloadEntry",
+        "WorkloadGroup",
     }
 )
 # Kinds that hold whole objects of other kinds: those are read by their own rows.

@@ -1,11 +1,13 @@
 """The release as objects: the documents that a stage reads, opened, with names resolved."""
 
+from mlmesh.graph.fields import at, mapping
 from mlmesh.graph.hosts import fqdn
 from mlmesh.graph.inventory import Inventory
-from mlmesh.graph.kinds import MESH_KINDS, POD_KINDS, WITHOUT_PODS
+from mlmesh.graph.kinds import LATE, MESH_KINDS, POD_KINDS, WITHOUT_PODS
 from mlmesh.graph.pods import PodTemplate
-from mlmesh.manifests.objects import KubeObject
+from mlmesh.manifests.objects import KubeObject, objects
 from mlmesh.model.errors import InputError
+from mlmesh.model.findings import ERROR, WARNING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,12 +20,16 @@ if TYPE_CHECKING:
     from mlmesh.manifests.stream import Document
     from mlmesh.policy.settings import Policy
 
-READ = POD_KINDS | MESH_KINDS
+READ = (POD_KINDS | MESH_KINDS) - LATE
 _POLICY_MARK = b"mlmesh.dev/"
+_HOOK = b"helm.sh/hook"
 
 
 def is_read(document: "Document") -> bool:
-    """Whether some stage reads a document. One that none reads is never parsed, and leaves as it came."""
+    """Whether some stage reads a document. One that none reads is never parsed, and leaves as it came.
+
+    An invariant may still read one of a kind that is LATE.
+    """
     kind = document.kind
     if not kind:
         raise InputError(
@@ -33,6 +39,8 @@ def is_read(document: "Document") -> bool:
         )
     if kind in READ or kind.endswith("List"):
         return True
+    if kind in LATE:
+        return False
     return may_hold_policy(document) if kind in WITHOUT_PODS else mentions_containers(document)
 
 
@@ -65,38 +73,39 @@ class Release:
     """What the stages and the invariants ask of a release. Namespaces left out are the release's own.
 
     Objects are added as their documents are done: first all that are no workloads, then these. ``own`` is what the
-    stream holds, ``context`` what there is besides (see ``--context``): only looked at, never judged. ``annotated`` are
-    pod templates whose object has annotations of Istio's on its own metadata, where its pods do not see them;
-    ``selecting``, components of the policy that select some pod; ``selected_elsewhere``, a namespace with pods that
-    carry a component's labels and are not in its own, by component; ``unselected``, namespaces with a pod that no
-    component selects (mlmesh.roles tells all three); ``notes``, by code, what a stage saw of an object in passing;
-    ``serves``, by backend, the endpoint types that it serves and why, and ``rules``, of each route, as mlmesh.endpoints
-    reads them.
+    stream holds (``documents``: all that it came in), ``context`` what there is besides (see ``--context``): only
+    looked at, never judged. ``annotated`` are pod templates whose object has annotations of Istio's on its own
+    metadata, where its pods do not see them; ``selecting``, components of the policy that select some pod;
+    ``selected_elsewhere``, a namespace with pods that carry a component's labels and are not in its own, by component;
+    ``unselected``, namespaces with a pod that no component selects (mlmesh.roles tells all three); ``notes``, by code,
+    what a stage saw of an object in passing; ``serves``, by backend, the endpoint types that it serves and why.
     """
 
     __slots__ = (
+        "_late",
         "_owned",
         "_timeouts",
         "annotated",
         "context",
+        "documents",
         "notes",
         "own",
         "policy",
-        "rules",
         "selected_elsewhere",
         "selecting",
         "serves",
         "unselected",
     )
 
-    def __init__(self, policy: "Policy") -> None:
+    def __init__(self, policy: "Policy", documents: "Sequence[Document]" = ()) -> None:
         self.policy = policy
+        self.documents = documents
+        self._late: set[str] = set(LATE)  # kinds that were not read yet
         self.own = Inventory(policy.namespace)
         self.context = Inventory(policy.namespace)
         self.annotated: list[PodTemplate] = []
         self.notes: dict[str, list[Violation]] = {}
         self.selecting: set[str] = set()
-        self.rules: dict[int, list[Any]] = {}
         self.serves: dict[tuple[str, str, str], tuple[tuple[Any, ...], str]] = {}
         self.selected_elsewhere: dict[str, str] = {}
         self.unselected: set[str] = set()
@@ -107,22 +116,49 @@ class Release:
         """Take the objects of a document that is done, as they leave; its workloads are left out."""
         self.own.add(items)
 
-    def add_pods(self, templates: "Sequence[PodTemplate]") -> None:
-        """Take the pod templates of a document that is done, as they leave."""
-        self.own.add_pods(templates)
+    def add_account(self, document: "Document") -> bool:
+        """Take a document that is a ServiceAccount, of which there are many, unparsed; whether it is one, and plain."""
+        if document.kind != "ServiceAccount":
+            return False
+        version, namespace, name = document.identity or ("", "", "")
+        if version != "v1" or not name:
+            return False
+        self.own.identities.add((namespace or self.own.namespace, name))
+        return True
+
+    def add_pods(self, templates: "Sequence[PodTemplate]", roles: "Sequence[str]" = ()) -> None:
+        """Take the pod templates of a document that is done, as they leave, with their roles."""
+        self.own.add_pods(templates, roles)
         self.annotated += filter(_is_annotated_above, templates)
 
     def of(self, group: str, kind: str) -> "list[KubeObject]":
-        """The routes, rules, gateways or pools of one kind that are the release's own, in stream order."""
+        """The objects of one kind without pods that are the release's own, in stream order."""
+        if kind in self._late:
+            self._late.remove(kind)
+            for document in self.documents:
+                if document.kind == kind:
+                    self.own.add(objects(document, document.data))
+                    document.forget()
         return self.own.kept(group, kind)
 
     def known(self, group: str, kind: str) -> "list[KubeObject]":
         """The same, followed by those of the context; an object that the release has, too, is the release's."""
-        own, others = self.own.kept(group, kind), self.context.kept(group, kind)
+        own, others = self.of(group, kind), self.context.kept(group, kind)
         if not others:
             return own
         names = {(self.namespace(item), item.name) for item in own}
         return [*own, *(item for item in others if (self.namespace(item), item.name) not in names)]
+
+    @property
+    def kinds(self) -> set[str]:
+        """The kinds of the release's own objects; "pods" where it has any."""
+        found = {document.kind for document in self.documents} | self.own.kinds
+        return found | {"pods"} if self.own.pods else found
+
+    @property
+    def hooks_only(self) -> bool:
+        """Whether all that there is are Helm's hooks, which Helm 4 may send apart: then nothing is told of the rest."""
+        return bool(self.documents) and all(document.mentions(_HOOK) for document in self.documents)
 
     @property
     def services(self) -> "dict[tuple[str, str], dict[str, Any] | None]":
@@ -141,6 +177,15 @@ class Release:
     def owns(self, namespace: str) -> bool:
         """Whether this release answers for a namespace: it holds the Namespace, or the policy says so."""
         return namespace in self._owned or namespace in self.own.namespaces
+
+    def weight(self, namespace: str) -> str:
+        """How much it weighs that something is absent from a namespace: an error where the release answers for it."""
+        return ERROR if self.owns(namespace) else WARNING
+
+    def namespace_labels(self, namespace: str) -> "dict[str, Any] | None":
+        """The labels of a namespace; None where neither the release nor the context holds it."""
+        item = self.own.namespaces.get(namespace) or self.context.namespaces.get(namespace)
+        return None if item is None else mapping(at(item.data, "metadata.labels"))
 
     def host(self, host: str, namespace: str) -> str:
         """A host as a full DNS name, a short one being of ``namespace``."""

@@ -18,13 +18,22 @@ if TYPE_CHECKING:
 def routes(release: "Release") -> "Iterator[Route]":
     """All routes of a release and its context, the release's own of each kind first."""
     for item in release.known(ISTIO, "VirtualService"):
-        yield virtual_service(item, release)
+        yield route_of(item, release)
     for kind in ("HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute"):
         for item in release.known(GATEWAY_API, kind):
-            yield gateway_route(item, release)
+            yield route_of(item, release)
 
 
-def virtual_service(item: KubeObject, release: "Release") -> Route:
+def route_of(item: KubeObject, release: "Release") -> Route:
+    """A VirtualService, or a route of Gateway API, as a route."""
+    found: Route | None = item.memo.get("route")
+    if found is None:
+        read = _virtual_service if item.kind == "VirtualService" else _gateway_route
+        found = item.memo["route"] = read(item, release)
+    return found
+
+
+def _virtual_service(item: KubeObject, release: "Release") -> Route:
     """A VirtualService as a route."""
     namespace = release.namespace(item)
     spec = item.data.get("spec")
@@ -77,7 +86,7 @@ def istio_match(match: "dict[str, Any]") -> Match:
     return Match(match, form, path, method, [str(name) for name in headers] if isinstance(headers, dict) else [])
 
 
-def gateway_route(item: KubeObject, release: "Release") -> Route:
+def _gateway_route(item: KubeObject, release: "Release") -> Route:
     """A route of Gateway API. HTTPRoutes with a Service as parent are followed by sidecars."""
     namespace = release.namespace(item)
     spec = item.data.get("spec")

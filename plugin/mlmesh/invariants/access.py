@@ -1,7 +1,7 @@
 """Identities in AuthorizationPolicies that no workload has: MLM401."""
 
 from mlmesh.graph.gateways import accounts, service_account
-from mlmesh.invariants.rule import Rule, Violation
+from mlmesh.invariants.rule import ABSENCE, PODS, Rule, Violation
 from mlmesh.model.findings import ERROR, WARNING
 from mlmesh.model.patches import pointer
 
@@ -28,7 +28,17 @@ def _sources(item: "KubeObject") -> "Iterator[tuple[str, str, str]]":
 
 
 def principal_nobody_has(release: "Release") -> "Iterator[Violation]":
-    """Identities of the mesh's own trust domain that nothing in the stream has and nothing declares external."""
+    """An AuthorizationPolicy names an identity that no workload has: it lets nobody in.
+
+    Why: A rule that names an identity which no workload has lets nobody in by it. Istio runs a Gateway as NAME-CLASS,
+    unless the annotation gateway.istio.io/service-account on it says otherwise.
+
+    Bad: a principal `cluster.local/ns/ml/sa/gateway-sa` where the Gateway runs as `ml-gateway-istio`
+
+    Good: the annotation `gateway.istio.io/service-account: gateway-sa` on the Gateway, or the identity that it has
+
+    Source: istio/istio pilot/pkg/config/kube/gatewaycommon/deploymentcontroller.go.
+    """
     gateways = release.known("gateway.networking.k8s.io", "Gateway")
     known = release.identities.union(*(accounts(item, release) for item in gateways))
     external = release.external("principals")
@@ -76,17 +86,12 @@ def _gateway_hint(namespace: str, release: "Release") -> str:
 
 RULES = (
     Rule(
-        code="MLM401",
-        name="principal-nobody-has",
+        "MLM401",
+        principal_nobody_has,
         severity=ERROR,
-        confidence="absence",
+        confidence=ABSENCE,
+        judges=("AuthorizationPolicy",),
+        reads=("Gateway", PODS, "ServiceAccount"),
         scope="set",
-        kinds=("AuthorizationPolicy",),
-        fix="unsafe",
-        summary=(
-            "An AuthorizationPolicy names an identity that no workload has. Istio runs a Gateway as NAME-CLASS unless "
-            "the annotation gateway.istio.io/service-account on it says otherwise."
-        ),
-        check=principal_nobody_has,
     ),
 )

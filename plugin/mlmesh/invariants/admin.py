@@ -1,20 +1,12 @@
 """What changes or stops a server, within reach of a gateway: MLM405.
 
-SGLang has forty such paths and no key unless one is set; vLLM has some with VLLM_SERVER_DEV_MODE, and those that load
-LoRA adapters from anywhere with VLLM_ALLOW_RUNTIME_LORA_UPDATING (vllm-project/vllm pull request 29922,
-sgl-project/sglang issue 26789). Ray's dashboard on port 8265 runs whatever job it is sent, TorchServe's management on
-8081 loads models. A gateway's route hands them on wherever its match lets the path through: `/` and `/v1` do, an exact
-path or `/v1/chat/completions` does not. An AuthorizationPolicy of the pods or of the gateway that refuses the paths is
-enough, and so is one that allows others only. A route whose own match names such a path is told too, whoever serves
-it.
-
 Not told: a server that is reached from inside the mesh only, and one of which nothing says that the paths are open.
 """
 
 from mlmesh.graph.exposure import RAY, SGLANG, TORCHSERVE, VLLM_DEV, VLLM_LORA
 from mlmesh.graph.route import GATEWAY_API, ISTIO
-from mlmesh.graph.routes import gateway_route, virtual_service
-from mlmesh.invariants.rule import Rule, Violation
+from mlmesh.graph.routes import route_of
+from mlmesh.invariants.rule import ABSENCE, PODS, Rule, Violation
 from mlmesh.model.findings import ERROR, WARNING
 
 TYPE_CHECKING = False
@@ -53,10 +45,21 @@ def _open(server: str, backend: "Backend") -> "Iterable[tuple[str, str]]":
 
 
 def admin_path_open(release: "Release") -> "Iterator[Violation]":
-    """Routes of gateways that let through what changes or stops the server behind them."""
+    """A gateway's route lets through what changes or stops the model server behind it.
+
+    Why: Model servers have paths that load adapters from anywhere, drop what is in memory or stop the server: SGLang
+    always, vLLM with VLLM_SERVER_DEV_MODE or VLLM_ALLOW_RUNTIME_LORA_UPDATING, Ray on port 8265, TorchServe on 8081. A
+    gateway's route hands them on wherever its match lets the path through.
+
+    Bad: PathPrefix `/` to an SGLang without a key
+
+    Good: matches of the paths that clients need, or an AuthorizationPolicy that denies the others to the gateway
+
+    Source: vllm-project/vllm pull request 29922, sgl-project/sglang issue 26789.
+    """
     exposing = any(pods.exposes for pods in release.pods())
     for item in (*release.of(ISTIO, "VirtualService"), *release.of(GATEWAY_API, "HTTPRoute")):
-        route = virtual_service(item, release) if item.kind == "VirtualService" else gateway_route(item, release)
+        route = route_of(item, release)
         if any(parent.kind == "Gateway" for parent in route.parents):
             if exposing:
                 yield from _led(route, release)
@@ -135,14 +138,12 @@ def _handed_on(route: "Route", rule: "RouteRule", match: "Match", release: "Rele
 
 RULES = (
     Rule(
-        code="MLM405",
-        name="admin-path-open",
+        "MLM405",
+        admin_path_open,
         severity=ERROR,
-        confidence="absence",
+        confidence=ABSENCE,
+        judges=("VirtualService", "HTTPRoute"),
+        reads=("AuthorizationPolicy", "Gateway", PODS),
         scope="set",
-        kinds=("VirtualService", "HTTPRoute"),
-        fix="unsafe",
-        summary="A gateway's route lets through what changes or stops the model server behind it.",
-        check=admin_path_open,
     ),
 )

@@ -4,10 +4,10 @@ A component's pods can be another release's, so nothing is said of one whose nam
 that other components select.
 """
 
-from mlmesh.invariants.rule import Rule, Violation
+from mlmesh.invariants.rule import ABSENCE, Rule, Violation
 from mlmesh.model.findings import WARNING
 from mlmesh.model.patches import pointer
-from mlmesh.policy import fields
+from mlmesh.policy.names import KIND
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,9 +17,19 @@ if TYPE_CHECKING:
 
 
 def component_selects_nothing(release: "Release") -> "Iterator[Violation]":
-    """Components of the stream's MeshPolicy without a pod, where a pod that might be meant is left over."""
+    """A component of the policy selects no pod, though its namespace has a pod that none selects.
+
+    Why: A component that selects nothing gives no pod its role: the sizes, timeouts and rules that were meant for it
+    bind nobody.
+
+    Bad: a selector `app: llm` where the namespace's only Deployment has `app: llm-server`
+
+    Good: the labels of the pod templates that are meant
+
+    Source: docs/policy.md.
+    """
     item = release.policy.carrier
-    if item is None or item.kind != fields.KIND:
+    if item is None or item.kind != KIND:
         return
     for name, component in item.data["spec"].get("components", {}).items():
         selector, namespace = component.get("selector"), component.get("namespace")
@@ -47,14 +57,11 @@ def component_selects_nothing(release: "Release") -> "Iterator[Violation]":
 
 RULES = (
     Rule(
-        code="MLM513",
-        name="component-selects-nothing",
+        "MLM513",
+        component_selects_nothing,
         severity=WARNING,
-        confidence="absence",
+        confidence=ABSENCE,
+        judges=(KIND,),
         scope="set",
-        kinds=(fields.KIND,),
-        fix="none",
-        summary="A component of the policy selects no pod, though its namespace has a pod that none selects.",
-        check=component_selects_nothing,
     ),
 )

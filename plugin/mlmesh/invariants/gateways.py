@@ -1,11 +1,7 @@
-"""Listeners that istiod leaves out: MLM701.
-
-The Gateway API's schema takes any word as a protocol; istiod sets Accepted=False on a listener whose protocol it does
-not know, and leaves the listener out (istio/istio pilot/pkg/config/kube/gateway/conversion.go listenerProtocolToIstio).
-"""
+"""Listeners that istiod leaves out: MLM701."""
 
 from mlmesh.graph.gateways import ISTIO_CLASSES, gateway_class, listeners
-from mlmesh.invariants.rule import Rule, Violation
+from mlmesh.invariants.rule import OBJECT, Rule, Violation
 from mlmesh.model.findings import ERROR
 
 TYPE_CHECKING = False
@@ -13,12 +9,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mlmesh.graph.release import Release
+    from mlmesh.model.patches import Operation
 
 STANDARD = ("HTTP", "HTTPS", "TLS", "TCP", "UDP")
 
 
 def listener_protocol_unknown(release: "Release") -> "Iterator[Violation]":
-    """Listeners with a protocol that Gateway API does not have, or that Istio does not serve."""
+    """A Gateway's listener with a protocol that its controller does not serve: the listener is left out.
+
+    Why: The Gateway API's schema takes any word as a protocol. istiod sets Accepted=False on a listener whose protocol
+    it does not know and leaves it out: nothing listens on its port.
+
+    Bad: `protocol: GRPC`
+
+    Good: `protocol: HTTP` (gRPC over h2c) or `HTTPS`, with a GRPCRoute
+
+    Source: istio/istio pilot/pkg/config/kube/gateway/conversion.go listenerProtocolToIstio.
+    """
     for gateway in release.of("gateway.networking.k8s.io", "Gateway"):
         name = gateway_class(gateway)
         if name in ISTIO_CLASSES:
@@ -38,7 +45,14 @@ def listener_protocol_unknown(release: "Release") -> "Iterator[Violation]":
                 + ("Istio does not serve" if name in ISTIO_CLASSES else "Gateway API does not have")
                 + ": the listener is left out, and nothing listens on its port",
                 _instead(protocol, served),
+                operations=_operations(f"/spec/listeners/{index}/protocol", protocol, served),
             )
+
+
+def _operations(place: str, protocol: str, served: tuple[str, ...]) -> "tuple[Operation, ...]":
+    known = protocol.upper()
+    value = known if known in served else "HTTP" if known in ("GRPC", "H2C", "HTTP2") else ""
+    return ({"op": "replace", "path": place, "value": value},) if value else ()
 
 
 def _instead(protocol: str, served: tuple[str, ...]) -> str:
@@ -51,14 +65,12 @@ def _instead(protocol: str, served: tuple[str, ...]) -> str:
 
 RULES = (
     Rule(
-        code="MLM701",
-        name="listener-protocol-unknown",
+        "MLM701",
+        listener_protocol_unknown,
         severity=ERROR,
-        confidence="object",
+        confidence=OBJECT,
+        judges=("Gateway",),
         scope="object",
-        kinds=("Gateway",),
         fix="unsafe",
-        summary="A Gateway's listener with a protocol that its controller does not serve: the listener is left out.",
-        check=listener_protocol_unknown,
     ),
 )

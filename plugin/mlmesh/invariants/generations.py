@@ -1,16 +1,10 @@
-"""Generations that their route ends before their server does: MLM207.
-
-A timeout counts to the last byte of the answer. A stream that goes on for longer is cut in the middle, with status 200
-and half an answer (seen on Envoy 1.40); what is not streamed is answered 504 (llm-d-incubation/llm-d-modelservice issue
-45, kserve/kserve issue 3706, istio/istio issue 57931). What is too short for a generation, the policy says: its block
-of the type, or the objectives of the host. On an HTTPRoute without `retry`, `backendRequest` takes `request`'s place.
-"""
+"""Generations that their route ends before their server does: MLM207."""
 
 from math import inf
 
 from mlmesh.endpoints.routes import rules
 from mlmesh.graph.route import GATEWAY_API, ISTIO
-from mlmesh.invariants.rule import Rule, Violation
+from mlmesh.invariants.rule import GUESS, Rule, Violation
 from mlmesh.model.findings import WARNING
 from mlmesh.model.units import duration_ms
 
@@ -23,7 +17,18 @@ if TYPE_CHECKING:
 
 
 def generation_cut(release: "Release") -> "Iterator[Violation]":
-    """Rules for generations whose timeout is below every one that the policy gives the types of generations there."""
+    """A rule for generations with a timeout below what the policy gives them.
+
+    Why: A timeout counts to the last byte of the answer. A stream that goes on for longer is cut in the middle, with
+    status 200 and half an answer; what is not streamed is answered 504.
+
+    Bad: `timeout: 15s` on `/v1/chat/completions`
+
+    Good: no timeout, to have it derived, or one that the policy's block or objectives allow
+
+    Source: seen on Envoy 1.40; llm-d-incubation/llm-d-modelservice issue 45, kserve/kserve issue 3706, istio/istio
+    issue 57931.
+    """
     for item in (*release.of(ISTIO, "VirtualService"), *release.of(GATEWAY_API, "HTTPRoute")):
         for rule in rules(item, release):
             seconds = rule.matched.timeout
@@ -53,14 +58,11 @@ def _wanted(rule: "Served", index: int, release: "Release") -> float:
 
 RULES = (
     Rule(
-        code="MLM207",
-        name="generation-cut",
+        "MLM207",
+        generation_cut,
         severity=WARNING,
-        confidence="guess",
+        confidence=GUESS,
+        judges=("VirtualService", "HTTPRoute"),
         scope="object",
-        kinds=("VirtualService", "HTTPRoute"),
-        fix="unsafe",
-        summary="A rule for generations with a timeout below what the policy gives them.",
-        check=generation_cut,
     ),
 )

@@ -1,14 +1,9 @@
-"""WebSockets that never open, or are thought to end: MLM214 and MLM215.
-
-Seen on Envoy 1.40: with h2UpgradePolicy UPGRADE the next hop is asked over HTTP/2, where a WebSocket needs extended
-CONNECT, which no listener of Istio's takes (istio/istio pilot/pkg/networking/core/listener_builder.go): the handshake
-hangs until its timeout. A route's timeout ends with the handshake's answer; it does not bound the open connection.
-"""
+"""WebSockets that never open, or are thought to end: MLM214 and MLM215."""
 
 from mlmesh.endpoints.routes import rules
 from mlmesh.graph.fields import at, maps
 from mlmesh.graph.route import GATEWAY_API, ISTIO
-from mlmesh.invariants.rule import Rule, Violation
+from mlmesh.invariants.rule import CONTRADICTION, OBJECT, Rule, Violation
 from mlmesh.model.findings import ERROR, INFO
 
 TYPE_CHECKING = False
@@ -30,7 +25,17 @@ def _realtime(release: "Release") -> "Iterator[Served]":
 
 
 def websocket_over_h2(release: "Release") -> "Iterator[Violation]":
-    """Rules for WebSockets to hosts whose DestinationRule has HTTP/1.1 upgraded to HTTP/2."""
+    """A rule for WebSockets to a host with h2UpgradePolicy UPGRADE: none of them opens.
+
+    Why: With h2UpgradePolicy UPGRADE the next hop is asked over HTTP/2, where a WebSocket needs extended CONNECT, which
+    no listener of Istio's takes: the handshake is refused, or hangs until its timeout.
+
+    Bad: `h2UpgradePolicy: UPGRADE` for the host of `/v1/realtime`
+
+    Good: `h2UpgradePolicy: DO_NOT_UPGRADE` for it
+
+    Source: seen on Envoy 1.40; istio/istio pilot/pkg/networking/core/listener_builder.go.
+    """
     policies: dict[str, list[KubeObject]] = {}
     for item in release.known(ISTIO, "DestinationRule"):
         host = release.host(str(at(item.data, "spec.host")), release.namespace(item))
@@ -68,7 +73,17 @@ def _upgrades(item: "KubeObject", backend: "Backend") -> bool:
 
 
 def realtime_timeout(release: "Release") -> "Iterator[Violation]":
-    """Rules for WebSockets alone that have a timeout."""
+    """A timeout of a rule for WebSockets bounds the handshake, not the connection.
+
+    Why: A route's timeout ends with the handshake's answer. It does not bound the open connection, which is what the
+    number looks like.
+
+    Bad: `timeout: 600s` on `/v1/realtime`
+
+    Good: no timeout; a limit for connections is the server's to hold
+
+    Source: seen on Envoy 1.40.
+    """
     for rule in _realtime(release):
         for path, value in _timeouts(rule) if len(rule.types) == 1 else ():
             yield Violation(
@@ -90,25 +105,20 @@ def _timeouts(rule: "Served") -> "Iterator[tuple[str, str]]":
 
 RULES = (
     Rule(
-        code="MLM214",
-        name="websocket-over-h2",
+        "MLM214",
+        websocket_over_h2,
         severity=ERROR,
-        confidence="contradiction",
+        confidence=CONTRADICTION,
+        judges=("VirtualService", "HTTPRoute"),
+        reads=("DestinationRule",),
         scope="set",
-        kinds=("VirtualService", "HTTPRoute"),
-        fix="unsafe",
-        summary="A rule for WebSockets to a host with h2UpgradePolicy UPGRADE: none of them opens.",
-        check=websocket_over_h2,
     ),
     Rule(
-        code="MLM215",
-        name="realtime-timeout",
+        "MLM215",
+        realtime_timeout,
         severity=INFO,
-        confidence="object",
+        confidence=OBJECT,
+        judges=("VirtualService", "HTTPRoute"),
         scope="object",
-        kinds=("VirtualService", "HTTPRoute"),
-        fix="unsafe",
-        summary="A timeout of a rule for WebSockets bounds the handshake, not the connection.",
-        check=realtime_timeout,
     ),
 )

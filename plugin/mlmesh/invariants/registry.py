@@ -1,71 +1,98 @@
-"""Every rule, and a run of them all over a patched release."""
+"""Every rule by its topic, and a run of them all over a patched release.
 
-from mlmesh.invariants import (
-    access,
-    admin,
-    components,
-    gateways,
-    generations,
-    lifecycle,
-    ports,
-    realtime,
-    sidecars,
-    timeouts,
-    traffic,
-    unsaid,
-)
-from mlmesh.invariants.rule import Rule, Violation
+A topic is a module. It is imported only where a kind that its rules judge occurs, or a stage noted something for one of
+them: most releases need a few.
+"""
+
+from mlmesh.invariants.rule import ABSENCE, OBJECT, PODS, Rule, Violation
 from mlmesh.model.errors import InputError
-from mlmesh.model.findings import Finding
+from mlmesh.model.findings import WARNING, Finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mlmesh.graph.release import Release
+    from collections.abc import Iterator
+    from typing import Any
 
-RULES: tuple[Rule, ...] = tuple(
-    sorted(
-        (
-            *traffic.RULES,
-            *timeouts.RULES,
-            *generations.RULES,
-            *realtime.RULES,
-            *unsaid.RULES,
-            *lifecycle.RULES,
-            *ports.RULES,
-            *access.RULES,
-            *admin.RULES,
-            *components.RULES,
-            *sidecars.RULES,
-            *gateways.RULES,
-        ),
-        key=lambda rule: rule.code,
-    )
+    from mlmesh.graph.pods import PodTemplate
+    from mlmesh.graph.release import Release
+    from mlmesh.invariants.allowances import Allowances
+    from mlmesh.manifests.stream import Document
+
+ROUTES = ("VirtualService", "HTTPRoute", "GRPCRoute")
+
+# Module, codes, and the kinds that its rules judge in the end; those of a rule that a stage notes are left out.
+TOPICS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
+    ("access", ("MLM401",), ("AuthorizationPolicy",)),
+    ("admin", ("MLM405",), ("VirtualService", "HTTPRoute")),
+    ("components", ("MLM513",), ("MeshPolicy",)),
+    ("gateways", ("MLM701",), ("Gateway",)),
+    ("generations", ("MLM207",), ("VirtualService", "HTTPRoute")),
+    ("lifecycle", ("MLM212", "MLM213", "MLM505", "MLM506"), ()),
+    ("ports", ("MLM303",), ()),
+    ("realtime", ("MLM214", "MLM215"), ("VirtualService", "HTTPRoute")),
+    ("sidecars", ("MLM502", "MLM503", "MLM504", "MLM512"), (PODS,)),
+    ("timeouts", ("MLM201", "MLM202", "MLM203"), ("VirtualService",)),
+    ("traffic", ("MLM101",), ("DestinationRule",)),
+    ("unsaid", ("MLM204", "MLM216", "MLM217"), ROUTES),
 )
-ALLOW_PREFIX = "allow.mlmesh.dev/"
+# Topics that judge a pod by itself, while its document is open; each with words of which its documents have one.
+MARKED: tuple[tuple[str, tuple[bytes, ...]], ...] = ()
+ALLOWANCE_CODES = ("MLM001", "MLM002")
+CODES = frozenset(code for _, codes, _ in TOPICS for code in codes) | frozenset(ALLOWANCE_CODES)
+
+
+def rules() -> tuple[Rule, ...]:
+    """Every rule, by code. All topics are imported."""
+    found = [rule for topic, _, _ in TOPICS for rule in _topic(topic)]
+    return tuple(sorted((*found, *_allowance_rules().values()), key=lambda rule: rule.code))
+
+
+def documentation() -> dict[str, str]:
+    """The documentation of every rule, by code."""
+    return {rule.code: rule.doc for rule in rules()}
+
+
+def inspect(document: "Document", templates: "list[PodTemplate]", roles: list[str], release: "Release") -> None:
+    """Have the topics that judge a pod by itself note what they see in a document's templates, given their roles."""
+    for topic, marks in MARKED:
+        if any(map(document.mentions, marks)):
+            _module(topic).inspect(templates, roles, release)
 
 
 def run(release: "Release") -> list[Finding]:
     """The findings of every rule, in the order of documents, pointers and codes.
 
-    An annotation ``allow.mlmesh.dev/CODE: reason`` on the object takes a finding away, if it gives a reason; the
-    policy's ``invariants.severity`` replaces a rule's severity, ``off`` silences the rule. Raises InputError for a code
-    there that no rule has.
+    An annotation ``allow.mlmesh.dev/CODE: reason`` on the object, or an entry of the policy's ``invariants.allow``,
+    takes a finding away; one that excuses nothing is a finding itself. The policy's ``invariants.severity`` replaces a
+    rule's severity, ``off`` silences the rule. Raises InputError for a code that no rule has.
     """
     severities = release.policy.spec.get("invariants", {}).get("severity", {})
-    unknown = sorted(severities.keys() - {rule.code for rule in RULES})
+    unknown = sorted(severities.keys() - CODES)
     if unknown:
         raise InputError(
             f"there is no rule {', '.join(unknown)}",
             place="policy, spec.invariants.severity",
-            remedy=f"the rules are {', '.join(rule.code for rule in RULES)}",
+            remedy="`mlmesh rules` lists them",
         )
     found = [
         (rule, violation)
-        for rule in RULES
-        if severities.get(rule.code) != "off"
+        for rule in _needed(release)
+        if severities.get(rule.code) != "off" and not (rule.confidence == ABSENCE and release.hooks_only)
         for violation in rule.check(release)
-        if not str(violation.item.annotations().get(ALLOW_PREFIX + rule.code) or "").strip()
     ]
+    allowances = _allowances(release)
+    if allowances is not None:
+        found = [
+            (rule, violation)
+            for rule, violation in found
+            if not allowances.excuse(rule, violation, release.namespace(violation.item))
+        ]
+        own = _allowance_rules()
+        found += [
+            (own[code], violation)
+            for code, violation in allowances.unused(release, CODES)
+            if severities.get(code) != "off"
+        ]
     found.sort(key=lambda pair: pair[1].item.document.index)  # for its lines a document is read again, and then once
     sources: dict[int, str] = {}  # a document's text is searched once, however many findings it has
     findings = [
@@ -76,6 +103,50 @@ def run(release: "Release") -> list[Finding]:
     return findings
 
 
+def _needed(release: "Release") -> "Iterator[Rule]":
+    """The rules that have something to judge."""
+    kinds = release.kinds
+    for topic, codes, judged in TOPICS:
+        if not kinds.isdisjoint(judged) or not release.notes.keys().isdisjoint(codes):
+            for rule in _topic(topic):
+                if rule.code in release.notes or not kinds.isdisjoint(rule.judges):
+                    yield rule
+
+
+def _topic(name: str) -> tuple[Rule, ...]:
+    found: tuple[Rule, ...] = _module(name).RULES
+    return found
+
+
+def _module(topic: str) -> "Any":
+    return __import__(f"mlmesh.invariants.{topic}", fromlist=["RULES"])  # importlib itself would have to be loaded
+
+
+def _allowances(release: "Release") -> "Allowances | None":
+    """What the release excuses; None where it speaks of nothing."""
+    documents = release.documents
+    spoken = documents and documents[0].stream.data.find(b"allow.mlmesh.dev/") >= 0
+    if not spoken and not release.policy.spec.get("invariants", {}).get("allow"):
+        return None
+    from mlmesh.invariants.allowances import Allowances
+
+    return Allowances(release, CODES)
+
+
+def _allowance_rules() -> dict[str, Rule]:
+    """The rules of allowances themselves, which no allowance excuses."""
+    from mlmesh.invariants.allowances import allowance_unused, allowance_without_reason
+
+    return {
+        "MLM001": Rule(
+            "MLM001", allowance_unused, severity=WARNING, confidence=OBJECT, judges=("any",), scope="set", fix="safe"
+        ),
+        "MLM002": Rule(
+            "MLM002", allowance_without_reason, severity=WARNING, confidence=OBJECT, judges=("any",), scope="object"
+        ),
+    }
+
+
 def _finding(rule: Rule, violation: Violation, severity: str, release: "Release", sources: dict[int, str]) -> Finding:
     from binascii import crc32
 
@@ -84,8 +155,10 @@ def _finding(rule: Rule, violation: Violation, severity: str, release: "Release"
     if document.index not in sources:
         sources[document.index] = document.source
     pointer = item.pointer + violation.pointer
+    line = document.line_of(pointer)
     namespace = release.namespace(item)
-    identity = f"{rule.code}\n{item.kind}\n{namespace}\n{item.name}\n{violation.pointer}\n{violation.evidence}"
+    place = _named(item.data, violation.pointer)
+    identity = f"{rule.code}\n{item.kind}\n{namespace}\n{item.name}\n{place}\n{violation.evidence}"
     return Finding(
         code=rule.code,
         rule=rule.name,
@@ -98,8 +171,32 @@ def _finding(rule: Rule, violation: Violation, severity: str, release: "Release"
         namespace=namespace,
         name=item.name,
         document=document.index,
-        line=document.line_of(pointer),
+        line=line,
         pointer=pointer,
         source=sources[document.index],
         fingerprint=f"{rule.code}-{crc32(identity.encode()):08x}",
+        around=lambda: _excerpt(document, line),
+        fix=rule.fix if violation.operations else "none",
+        operations=[{**each, "path": item.pointer + each["path"]} for each in violation.operations],
     )
+
+
+def _excerpt(document: "Document", line: int) -> list[tuple[int, str]]:
+    from mlmesh.manifests.excerpt import excerpt
+
+    return excerpt(document, line)
+
+
+def _named(data: object, pointer: str) -> str:
+    """The pointer with the names of a list's items in place of their numbers, which change when one is put before."""
+    words = []
+    for step in pointer.split("/")[1:]:
+        key = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(data, list):
+            data = data[int(key)] if key.isdigit() and int(key) < len(data) else None
+            name = data.get("name") if isinstance(data, dict) else None
+            words.append(name if isinstance(name, str) else key)
+        else:
+            data = data.get(key) if isinstance(data, dict) else None
+            words.append(key)
+    return "/".join(words)

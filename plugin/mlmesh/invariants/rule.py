@@ -1,8 +1,8 @@
-"""What a rule is, and what it says of one place."""
+"""What a rule is: a function over the release, whose docstring is its documentation."""
 
 from mlmesh.graph.violation import Violation
 
-__all__ = ["PODS", "Rule", "Violation", "noted"]
+__all__ = ["ABSENCE", "CONTRADICTION", "GUESS", "OBJECT", "PODS", "VERSION", "Rule", "Violation", "noted"]
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,44 +10,67 @@ if TYPE_CHECKING:
 
     from mlmesh.graph.release import Release
 
-PODS = ("every kind with pods",)
+PODS = "pods"  # in place of a kind: every kind with pods
+
+OBJECT = "object"  # one object says it
+CONTRADICTION = "contradiction"  # two objects of the stream do, and nothing outside it can mend that
+ABSENCE = "absence"  # something is missing: an error only where the stream owns the namespace or the name
+VERSION = "version"  # it depends on a version or a setting of the mesh
+GUESS = "guess"  # about what an application does
 
 
 class Rule:
     """One invariant.
 
-    ``kinds`` are those that it can find wrong. ``confidence``: ``object`` (one object says it), ``contradiction`` (two
-    objects of the stream do), ``absence`` (something is missing: an error only where the stream owns the namespace or
-    name), ``guess``. ``scope`` is ``object`` where one object is enough to judge, else ``set``; ``fix`` is ``safe``,
-    ``unsafe`` or ``none``.
+    ``check`` is a function whose name is the rule's, and whose docstring is its documentation: a summary in one
+    sentence, then paragraphs that begin with ``Why:``, ``Bad:``, ``Good:`` and ``Source:``. ``judges`` are the kinds
+    that it can find wrong, ``reads`` those that it looks at besides. A rule with ``scope`` "object" needs one object to
+    judge, with "set" several. ``fix``: "safe" ones change nothing that works, "unsafe" ones need a look, "none" has
+    none.
     """
 
-    __slots__ = ("check", "code", "confidence", "fix", "kinds", "name", "scope", "severity", "summary")
+    __slots__ = ("check", "code", "confidence", "fix", "judges", "name", "reads", "scope", "severity")
 
     def __init__(
         self,
-        *,
         code: str,
-        name: str,
+        check: "Callable[[Release], Iterator[Violation]]",
+        *,
         severity: str,
         confidence: str,
-        scope: str,
-        kinds: tuple[str, ...],
-        fix: str,
-        summary: str,
-        check: "Callable[[Release], Iterator[Violation]]",
+        judges: tuple[str, ...],
+        reads: tuple[str, ...] = (),
+        scope: str = "set",
+        fix: str = "none",
     ) -> None:
         self.code = code
-        self.name = name
+        self.check = check
+        self.name = check.__name__.replace("_", "-")
         self.severity = severity
         self.confidence = confidence
+        self.judges = judges
+        self.reads = reads
         self.scope = scope
-        self.kinds = kinds
         self.fix = fix
-        self.summary = summary
-        self.check = check
+
+    @property
+    def doc(self) -> str:
+        """The documentation, without its indentation."""
+        from inspect import cleandoc
+
+        return cleandoc(self.check.__doc__ or "")
+
+    @property
+    def summary(self) -> str:
+        """The first paragraph of the documentation, in one line."""
+        return " ".join(self.doc.partition("\n\n")[0].split())
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Every kind that it reads, those that it judges first."""
+        return tuple(dict.fromkeys((*self.judges, *self.reads)))
 
 
-def noted(code: str) -> "Callable[[Release], Iterator[Violation]]":
-    """The check of a rule whose violations a stage noted while it had the object open: no pod is kept for the end."""
-    return lambda release: iter(release.notes.get(code, ()))
+def noted(release: "Release", code: str) -> "Iterator[Violation]":
+    """The violations of a rule that a stage noted while it had the object open: no pod is kept for the end."""
+    return iter(release.notes.get(code, ()))

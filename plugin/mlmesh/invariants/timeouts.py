@@ -1,13 +1,8 @@
-"""Timeouts and retries that do not do what they say: MLM201, MLM202, MLM203.
-
-Seen on Envoy 1.40: a perTryTimeout that is not below the timeout is ignored; Envoy makes ``attempts + 1`` tries, and
-the route's timeout ends them all; a try that is retried for ``5xx``, ``gateway-error`` or ``reset`` may already have
-run a whole generation.
-"""
+"""Timeouts and retries that do not do what they say: MLM201, MLM202, MLM203."""
 
 from mlmesh.endpoints.routes import rules
 from mlmesh.graph.stamps import derived
-from mlmesh.invariants.rule import Rule, Violation
+from mlmesh.invariants.rule import OBJECT, Rule, Violation
 from mlmesh.model.findings import ERROR, WARNING
 from mlmesh.model.units import duration_ms
 
@@ -47,7 +42,17 @@ def _where(route: "Route") -> str:
 
 
 def try_outlasts_timeout(release: "Release") -> "Iterator[Violation]":
-    """Rules whose perTryTimeout is not below their timeout."""
+    """A perTryTimeout that is not below the timeout is ignored: no retry of a slow answer runs.
+
+    Why: Envoy ignores a perTryTimeout that is not below the timeout. The first try takes all the time, and no retry of
+    a slow answer runs.
+
+    Bad: `timeout: 60s` with `perTryTimeout: 60s`
+
+    Good: `timeout: 120s` with `perTryTimeout: 55s` and one attempt
+
+    Source: seen on Envoy 1.40.
+    """
     for route, retries in _routes(release):
         each, whole = _ms(retries.get("perTryTimeout")), _ms(route.data.get("timeout"))
         if each is not None and whole and each >= whole:
@@ -62,7 +67,16 @@ def try_outlasts_timeout(release: "Release") -> "Iterator[Violation]":
 
 
 def tries_exceed_timeout(release: "Release") -> "Iterator[Violation]":
-    """Rules whose timeout ends before their last try could."""
+    """The timeout ends before all tries could: (attempts + 1) x perTryTimeout is more than timeout.
+
+    Why: Envoy makes attempts + 1 tries, and the route's timeout ends them all: the last ones never have their time.
+
+    Bad: `attempts: 2`, `perTryTimeout: 60s`, `timeout: 120s`
+
+    Good: `attempts: 2`, `perTryTimeout: 40s`, `timeout: 125s`
+
+    Source: seen on Envoy 1.40.
+    """
     for route, retries in _routes(release):
         each, whole = _ms(retries.get("perTryTimeout")), _ms(route.data.get("timeout"))
         attempts = retries.get("attempts")
@@ -82,7 +96,17 @@ def tries_exceed_timeout(release: "Release") -> "Iterator[Violation]":
 
 
 def retry_repeats_generation(release: "Release") -> "Iterator[Violation]":
-    """Rules to generating endpoints that retry a request which may have been worked on."""
+    """A retry of a generating endpoint repeats work that a server already did.
+
+    Why: A try that is retried for `5xx`, `gateway-error` or `reset` may already have run a whole generation: one prompt
+    is paid for several times, and the client waits for all of them.
+
+    Bad: `retryOn: 5xx,reset` on `/v1/chat/completions`
+
+    Good: `retryOn: connect-failure,refused-stream,reset-before-request`, which repeats only what no server began
+
+    Source: seen on Envoy 1.40; istio/istio issues 13851 and 27340.
+    """
     for route, retries in _routes(release):
         attempts, conditions = retries.get("attempts"), retries.get("retryOn")
         costly = [kind.name for kind in route.types if kind.generates]
@@ -96,41 +120,34 @@ def retry_repeats_generation(release: "Release") -> "Iterator[Violation]":
                 f"the rule serves {' and '.join(costly)}, and retryOn {','.join(repeating)} repeats a request that a "
                 f"server already worked on: up to {attempts + 1} generations for one prompt",
                 f"retryOn {SAFE}, which repeats only what no server began; " + _where(route),
+                operations=({"op": "replace", "path": f"{route.path}/retries/retryOn", "value": SAFE},),
             )
 
 
 RULES = (
     Rule(
-        code="MLM201",
-        name="try-outlasts-timeout",
+        "MLM201",
+        try_outlasts_timeout,
         severity=ERROR,
-        confidence="object",
+        confidence=OBJECT,
+        judges=("VirtualService",),
         scope="object",
-        kinds=("VirtualService",),
-        fix="unsafe",
-        summary="A perTryTimeout that is not below the timeout is ignored: no retry of a slow answer runs.",
-        check=try_outlasts_timeout,
     ),
     Rule(
-        code="MLM202",
-        name="tries-exceed-timeout",
+        "MLM202",
+        tries_exceed_timeout,
         severity=WARNING,
-        confidence="object",
+        confidence=OBJECT,
+        judges=("VirtualService",),
         scope="object",
-        kinds=("VirtualService",),
-        fix="unsafe",
-        summary="The timeout ends before all tries could: (attempts + 1) x perTryTimeout is more than timeout.",
-        check=tries_exceed_timeout,
     ),
     Rule(
-        code="MLM203",
-        name="retry-repeats-generation",
+        "MLM203",
+        retry_repeats_generation,
         severity=WARNING,
-        confidence="object",
+        confidence=OBJECT,
+        judges=("VirtualService",),
         scope="object",
-        kinds=("VirtualService",),
         fix="unsafe",
-        summary="A retry of a generating endpoint repeats work that a server already did.",
-        check=retry_repeats_generation,
     ),
 )

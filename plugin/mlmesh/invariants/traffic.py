@@ -1,12 +1,8 @@
-"""Traffic policies that guard no traffic: MLM101.
-
-Envoy applies a DestinationRule to the host that a route sends to (istio/istio pilot/pkg/model/push_context.go
-destinationRule), not to the host that the client called.
-"""
+"""Traffic policies that guard no traffic: MLM101."""
 
 from mlmesh.graph.route import ISTIO
 from mlmesh.graph.routes import routes
-from mlmesh.invariants.rule import Rule, Violation
+from mlmesh.invariants.rule import ABSENCE, Rule, Violation
 from mlmesh.model.findings import ERROR, INFO, WARNING
 
 TYPE_CHECKING = False
@@ -39,7 +35,17 @@ def _guarded(release: "Release") -> "dict[str, set[str]]":
 
 
 def dead_traffic_policy(release: "Release") -> "Iterator[Violation]":
-    """DestinationRules for a host whose VirtualServices send all of its traffic elsewhere."""
+    """A DestinationRule for a host whose routes all send elsewhere: its circuit breaker guards none of it.
+
+    Why: Envoy applies a DestinationRule to the host that a route sends to. Where every route for a host sends to other
+    hosts, its connection limits and its outlier detection bind nobody.
+
+    Bad: a DestinationRule for `llm`, whose VirtualService sends to `llm-v1` and `llm-v2`
+
+    Good: the same trafficPolicy in a DestinationRule for each of `llm-v1` and `llm-v2`
+
+    Source: istio/istio pilot/pkg/model/push_context.go destinationRule.
+    """
     claims: dict[str, list[tuple[KubeObject, dict[str, set[str]]]]] = {}
     reached: set[str] = set()
     for route in routes(release):
@@ -96,14 +102,12 @@ def _dead(
 
 RULES = (
     Rule(
-        code="MLM101",
-        name="dead-traffic-policy",
+        "MLM101",
+        dead_traffic_policy,
         severity=ERROR,
-        confidence="absence",
+        confidence=ABSENCE,
+        judges=("DestinationRule",),
+        reads=("VirtualService", "HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute", "Service"),
         scope="set",
-        kinds=("DestinationRule",),
-        fix="unsafe",
-        summary="A DestinationRule for a host whose routes all send elsewhere: its circuit breaker guards none of it.",
-        check=dead_traffic_policy,
     ),
 )

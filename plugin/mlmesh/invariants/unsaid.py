@@ -1,13 +1,8 @@
-"""What nothing tells of a route, and what its kind cannot say: MLM204, MLM216 and MLM217.
-
-istio/istio pilot/pkg/config/kube/gateway/conversion.go: a GRPCRoute has neither timeout nor retries, an HTTPRoute has
-retries in Gateway API's experimental channel alone. A rule without retries gets Istio's two, on connect-failure,
-refused-stream, unavailable and cancelled (pilot/pkg/networking/core/route/retry/retry.go).
-"""
+"""What nothing tells of a route, and what its kind cannot say: MLM204, MLM216 and MLM217."""
 
 from mlmesh.endpoints.routes import rules
 from mlmesh.graph.route import GATEWAY_API, ISTIO, POOL
-from mlmesh.invariants.rule import Rule, Violation
+from mlmesh.invariants.rule import ABSENCE, OBJECT, Rule, Violation
 from mlmesh.model.findings import INFO, WARNING
 
 TYPE_CHECKING = False
@@ -19,7 +14,17 @@ if TYPE_CHECKING:
 
 
 def silent_grpc_retries(release: "Release") -> "Iterator[Violation]":
-    """GRPCRoutes to endpoints of known types, which get no timeout and Istio's own retries."""
+    """A GRPCRoute has no timeout, and Istio repeats its requests without being told to.
+
+    Why: Istio repeats a request of a rule without retries twice, on connect-failure, refused-stream, unavailable and
+    cancelled, and a GRPCRoute has no field to say otherwise.
+
+    Bad: a GRPCRoute for a generation, and nothing else for its host
+
+    Good: a VirtualService with `timeout` and `retries` for the methods, or an HTTPRoute with `timeouts` on their path
+
+    Source: istio/istio pilot/pkg/config/kube/gateway/conversion.go, pilot/pkg/networking/core/route/retry/retry.go.
+    """
     for item in release.of(GATEWAY_API, "GRPCRoute"):
         of_route = rules(item, release)
         known = [rule for rule in of_route if rule.sure and rule.backends]
@@ -40,7 +45,17 @@ def silent_grpc_retries(release: "Release") -> "Iterator[Violation]":
 
 
 def endpoint_unknown(release: "Release") -> "Iterator[Violation]":
-    """Rules of which something says that they lead to a model, and nothing says to what endpoint."""
+    """Neither path nor backend tells what a rule serves, so it gets no timeout and no retries.
+
+    Why: Where neither the path nor the backend tells what is served, nothing is derived: the rule has no timeout, and
+    Istio's two retries.
+
+    Bad: PathPrefix `/` to a Service of which nothing is known
+
+    Good: the annotation `mlmesh.dev/endpoint: chat` on the route or on its Service
+
+    Source: docs/endpoints.md has how a type is told.
+    """
     kinds = ((ISTIO, "VirtualService"), (GATEWAY_API, "HTTPRoute"), (GATEWAY_API, "GRPCRoute"))
     for item in (item for kind in kinds for item in release.of(*kind)):
         from mlmesh.endpoints.write import set_by_user
@@ -63,7 +78,17 @@ def endpoint_unknown(release: "Release") -> "Iterator[Violation]":
 
 
 def retries_not_said(release: "Release") -> "Iterator[Violation]":
-    """HTTPRoutes whose endpoint types ask for retries, or for none, and that cannot say so."""
+    """An HTTPRoute cannot say all of the retries of what it serves.
+
+    Why: An HTTPRoute has retries in Gateway API's experimental channel alone. Without them Istio's own two hold,
+    whatever is served.
+
+    Bad: an HTTPRoute for a generation where `mesh.gatewayApiChannel` is `standard`
+
+    Good: the experimental channel, said in the policy; or a mesh whose default is `defaultHttpRetryPolicy.attempts: 0`
+
+    Source: istio/istio pilot/pkg/config/kube/gateway/conversion.go.
+    """
     for item in release.of(GATEWAY_API, "HTTPRoute"):
         from mlmesh.endpoints.write import says_retry, set_by_user, unsaid
 
@@ -100,36 +125,27 @@ def _to_a_pool(rule: "Served") -> bool:
 
 RULES = (
     Rule(
-        code="MLM204",
-        name="silent-grpc-retries",
+        "MLM204",
+        silent_grpc_retries,
         severity=WARNING,
-        confidence="object",
+        confidence=OBJECT,
+        judges=("GRPCRoute",),
         scope="object",
-        kinds=("GRPCRoute",),
-        fix="none",
-        summary="A GRPCRoute has no timeout, and Istio repeats its requests without being told to.",
-        check=silent_grpc_retries,
     ),
     Rule(
-        code="MLM216",
-        name="endpoint-unknown",
+        "MLM216",
+        endpoint_unknown,
         severity=INFO,
-        confidence="absence",
+        confidence=ABSENCE,
+        judges=("VirtualService", "HTTPRoute", "GRPCRoute"),
         scope="set",
-        kinds=("VirtualService", "HTTPRoute", "GRPCRoute"),
-        fix="none",
-        summary="Neither path nor backend tells what a rule serves, so it gets no timeout and no retries.",
-        check=endpoint_unknown,
     ),
     Rule(
-        code="MLM217",
-        name="retries-not-said",
+        "MLM217",
+        retries_not_said,
         severity=INFO,
-        confidence="object",
+        confidence=OBJECT,
+        judges=("HTTPRoute",),
         scope="object",
-        kinds=("HTTPRoute",),
-        fix="none",
-        summary="An HTTPRoute cannot say all of the retries of what it serves.",
-        check=retries_not_said,
     ),
 )

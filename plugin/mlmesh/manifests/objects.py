@@ -11,9 +11,12 @@ if TYPE_CHECKING:
 
 
 class KubeObject:
-    """One object and where it stands: ``pointer`` leads to it from its document's root (empty outside a List)."""
+    """One object and where it stands: ``pointer`` leads to it from its document's root (empty outside a List).
 
-    __slots__ = ("api_version", "data", "document", "group", "kind", "name", "namespace", "pointer")
+    ``memo`` holds what stages made of its data, by their own names, until it changes.
+    """
+
+    __slots__ = ("api_version", "data", "document", "group", "kind", "memo", "name", "namespace", "pointer")
 
     def __init__(self, document: "Document", pointer: str, data: "dict[str, Any]") -> None:
         api_version, kind = data.get("apiVersion"), data.get("kind")
@@ -30,6 +33,7 @@ class KubeObject:
         self.document = document
         self.pointer = pointer
         self.data = data
+        self.memo: dict[str, Any] = {}
         self.api_version = api_version
         self.kind = kind
         self.group = api_version.rpartition("/")[0]
@@ -44,6 +48,11 @@ class KubeObject:
     def title(self) -> str:
         """Kind, namespace and name as a person writes them: ``Deployment ml-serving/llm``."""
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+    def renew(self, data: "dict[str, Any]") -> None:
+        """Take the data that the object has now, after a change."""
+        self.data = data
+        self.memo = {}
 
     def annotations(self) -> "dict[str, Any]":
         """The object's own annotations, empty where it has none."""

@@ -1,5 +1,11 @@
 """What an invariant found: a stable code, a place, a message and a remedy."""
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from mlmesh.model.patches import Operation
+
 ERROR = "error"
 WARNING = "warning"
 INFO = "info"
@@ -10,24 +16,31 @@ class Finding:
 
     ``document`` counts from 0, ``line`` from 1 in the input, ``pointer`` is RFC 6901 from the document's root,
     ``source`` the chart template where the host tells it. ``fingerprint`` names the finding across runs: it is made of
-    code, object, pointer and evidence, never of a line.
+    code, object, pointer and evidence, never of a line. ``file`` is the file that it is in where several were read, and
+    ``line`` then counts in it: ``shift`` less than in all of them together. ``operations`` mend it (RFC 6902, from the
+    document's root), as ``fix`` says: "safe", "unsafe" or "none".
     """
 
     __slots__ = (
+        "_around",
         "api_version",
         "code",
         "confidence",
         "document",
+        "file",
         "fingerprint",
+        "fix",
         "kind",
         "line",
         "message",
         "name",
         "namespace",
+        "operations",
         "pointer",
         "remedy",
         "rule",
         "severity",
+        "shift",
         "source",
     )
 
@@ -49,6 +62,9 @@ class Finding:
         pointer: str,
         source: str,
         fingerprint: str,
+        around: "Callable[[], Sequence[tuple[int, str]]]" = tuple,
+        fix: str = "none",
+        operations: "Sequence[Operation]" = (),
     ) -> None:
         self.code = code
         self.rule = rule
@@ -65,3 +81,19 @@ class Finding:
         self.pointer = pointer
         self.source = source
         self.fingerprint = fingerprint
+        self._around = around
+        self.file = ""
+        self.shift = 0
+        self.fix = fix
+        self.operations = operations
+
+    def put_in(self, file: str, first: int) -> None:
+        """Say which file it is in, whose first line is line ``first`` (from 1) of what was read."""
+        self.file = file
+        self.shift = first - 1
+        self.line -= self.shift
+
+    @property
+    def excerpt(self) -> "Sequence[tuple[int, str]]":
+        """(line, text) of the place's surroundings, without secrets: cut out when a report asks."""
+        return self._around()

@@ -5,9 +5,9 @@ from mlmesh.manifests import stream as manifests
 from mlmesh.manifests.objects import KubeObject, objects
 from mlmesh.model.errors import InputError
 from mlmesh.model.units import milli
-from mlmesh.policy import fields
 from mlmesh.policy.defaults import DEFAULTS, PROXY_ROLES
 from mlmesh.policy.layers import merge
+from mlmesh.policy.names import API_VERSION, KIND, version
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ class Policy:
         release = self.carried.get("release", {}).get("name")
         name = f"{release}-mesh-policy" if release else carrier.name
         policy = {
-            "apiVersion": fields.API_VERSION,
-            "kind": fields.KIND,
+            "apiVersion": API_VERSION,
+            "kind": KIND,
             "metadata": {"name": name},
             "spec": self.carried,
         }
@@ -50,7 +50,7 @@ class Policy:
 
 def is_policy(item: KubeObject) -> bool:
     """Whether an object carries settings: a MeshPolicy, or the ConfigMap that took one's place."""
-    if item.kind == fields.KIND:
+    if item.kind == KIND:
         return item.group == "mlmesh.dev"
     return item.kind == "ConfigMap" and item.group == "" and _label(item) == "true"
 
@@ -67,8 +67,8 @@ def load(
     ``required`` refuses a stream without any policy. Raises InputError for two policies of one form, an unknown key, a
     wrong unit, and a policy that needs a newer plugin.
     """
-    own = [item for item in carriers if item.kind == fields.KIND]
-    earlier = [item for item in carriers if item.kind != fields.KIND]
+    own = [item for item in carriers if item.kind == KIND]
+    earlier = [item for item in carriers if item.kind != KIND]
     for found in (own, earlier):
         if len(found) > 1:
             raise InputError(
@@ -153,18 +153,18 @@ def _read_file(name: str, content: bytes) -> "dict[str, Any]":
         raise InputError(
             f"not one policy but {len(found)} objects" if len(found) != 1 else f"a {found[0].kind}, which is no policy",
             place=place,
-            remedy=f"name a file with one {fields.KIND} ({fields.API_VERSION}) or with the ConfigMap of an earlier run",
+            remedy=f"name a file with one {KIND} ({API_VERSION}) or with the ConfigMap of an earlier run",
         )
     return _read(found[0], place)
 
 
 def _read(item: KubeObject, place: str) -> "dict[str, Any]":
     data = item.data
-    if item.kind != fields.KIND:
+    if item.kind != KIND:
         data = _from_configmap(item, place)
-    if data.get("apiVersion") != fields.API_VERSION or data.get("kind") != fields.KIND:
+    if data.get("apiVersion") != API_VERSION or data.get("kind") != KIND:
         raise InputError(
-            f"the policy is not a {fields.KIND} of {fields.API_VERSION}",
+            f"the policy is not a {KIND} of {API_VERSION}",
             place=place,
             remedy="install the plugin that belongs to the chart",
         )
@@ -176,9 +176,12 @@ def _read(item: KubeObject, place: str) -> "dict[str, Any]":
             place=place,
             remedy="update the post-renderer (pip install --upgrade mlmesh), or use an older chart",
         )
-    unknown = [key for key in data if key not in fields.SCHEMA["properties"]]
+    from mlmesh.policy.fields import SCHEMA
+    from mlmesh.policy.problems import problems
+
+    unknown = [key for key in data if key not in SCHEMA["properties"]]
     found = [(key, "unknown key", "a policy has apiVersion, kind, metadata and spec") for key in unknown]
-    found += fields.problems(spec)
+    found += problems(spec)
     if found or not isinstance(spec, dict):
         raise InputError(
             "; ".join(f"{path}: {what} ({remedy})" for path, what, remedy in found[:10]),
@@ -190,7 +193,7 @@ def _read(item: KubeObject, place: str) -> "dict[str, Any]":
 
 def _newer(needed: str) -> bool:
     try:
-        return fields.version(needed) > fields.version(__version__)
+        return version(needed) > version(__version__)
     except ValueError:
         return False  # not a version at all: the table says so, with its path
 

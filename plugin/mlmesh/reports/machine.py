@@ -21,7 +21,10 @@ VERSION = 1
 
 
 def findings_json(findings: "Sequence[Finding]", error: "MlmeshError | None" = None) -> str:
-    """``{"version", "findings": [...], "summary": {"errors", "warnings", "infos"}}``; ``error`` if one ended it."""
+    """``{"version", "findings": [...], "summary": {"errors", "warnings", "infos"}}``; ``error`` if one ended it.
+
+    The shape is docs/schemas/findings.schema.json.
+    """
     shape: dict[str, Any] = {
         "version": VERSION,
         "findings": [_finding(finding) for finding in findings],
@@ -116,9 +119,11 @@ def _finding(finding: "Finding") -> "dict[str, Any]":
         "kind": finding.kind,
         "namespace": finding.namespace,
         "name": finding.name,
+        "file": finding.file,
         "document": finding.document,
         "line": finding.line,
         "pointer": finding.pointer,
         "source": finding.source,
+        "fix": finding.fix,
         "fingerprint": finding.fingerprint,
     }

@@ -1,8 +1,8 @@
 """Which pods get no sidecar, and which pods end by themselves."""
 
+from mlmesh.graph.inventory import INJECT
 from mlmesh.graph.pods import PodTemplate
 
-INJECT = "sidecar.istio.io/inject"
 TEMPLATES = "inject.istio.io/templates"
 PROXY = "istio-proxy"
 

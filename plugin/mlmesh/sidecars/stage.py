@@ -2,6 +2,7 @@
 
 from sys import intern
 
+from mlmesh.graph.inventory import INJECT
 from mlmesh.graph.pods import PodTemplate
 from mlmesh.graph.release import Release
 from mlmesh.graph.stamps import additions, derived, stamped
@@ -10,7 +11,7 @@ from mlmesh.model.patches import pointer
 from mlmesh.model.pods import PodRole
 from mlmesh.policy.defaults import PROXY_ROLES
 from mlmesh.roles import role_of
-from mlmesh.sidecars.injection import INJECT, without_sidecar
+from mlmesh.sidecars.injection import without_sidecar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -1,10 +1,11 @@
 """What is said of pods that get nothing: their role is not known, or their kind has no place for annotations."""
 
+from mlmesh.graph.inventory import INJECT
 from mlmesh.graph.pods import PodTemplate
 from mlmesh.graph.release import Release
 from mlmesh.model.units import milli
 from mlmesh.sidecars import lifecycle, resources
-from mlmesh.sidecars.injection import INJECT, ends, without_sidecar
+from mlmesh.sidecars.injection import ends, without_sidecar
 from mlmesh.sidecars.sidecar import Sidecar
 
 

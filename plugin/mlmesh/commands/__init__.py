@@ -1,0 +1,1 @@
+"""What a person asks for by name: a command of ``mlmesh`` each."""

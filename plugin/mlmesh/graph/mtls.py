@@ -1,0 +1,55 @@
+"""What a workload's port takes, by PeerAuthentication: STRICT, PERMISSIVE or DISABLE.
+
+istio/istio pilot/pkg/security/authn/policy_applier.go composePeerAuthentication: of several that select a pod only the
+oldest counts; what one leaves unset it has from its namespace's, then the mesh's, and in the end PERMISSIVE.
+"""
+
+from mlmesh.graph.fields import at, mapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mlmesh.graph.inventory import Pods
+    from mlmesh.graph.release import Release
+    from mlmesh.manifests.objects import KubeObject
+
+STRICT, PERMISSIVE, DISABLE = "STRICT", "PERMISSIVE", "DISABLE"
+_UNSET = (None, "", "UNSET")
+
+
+def mode(pods: "Pods", port: int | None, release: "Release") -> "tuple[str, KubeObject | None]":
+    """The mode of a container's port (None: of any that no policy names), and the policy that says so."""
+    selecting = selecting_of(pods, release)
+    if selecting:
+        oldest = selecting[0]
+        ports = mapping(at(oldest.data, "spec.portLevelMtls"))
+        named = at(mapping(ports.get(str(port))), "mode")  # the keys of a map are strings in Go
+        if port is not None and named not in _UNSET:
+            return str(named), oldest
+        own = at(oldest.data, "spec.mtls.mode")
+        if own not in _UNSET:
+            return str(own), oldest
+    return namespace_mode(pods.namespace, release)
+
+
+def namespace_mode(namespace: str, release: "Release") -> "tuple[str, KubeObject | None]":
+    """The mode of a namespace's pods that no policy selects, and the policy that says so."""
+    for where in (namespace, release.mesh("rootNamespace")):
+        for item in release.known("security.istio.io", "PeerAuthentication"):
+            if release.namespace(item) == where and not _selector(item):
+                found = at(item.data, "spec.mtls.mode")
+                if found not in _UNSET:
+                    return str(found), item
+    return PERMISSIVE, None
+
+
+def selecting_of(pods: "Pods", release: "Release") -> "list[KubeObject]":
+    """The PeerAuthentications that select pods. Which is oldest no manifest tells: the first counts here."""
+    return [
+        item
+        for item in release.known("security.istio.io", "PeerAuthentication")
+        if release.namespace(item) == pods.namespace and pods.carry(_selector(item))
+    ]
+
+
+def _selector(item: "KubeObject") -> "dict[str, object]":
+    return mapping(at(item.data, "spec.selector.matchLabels"))

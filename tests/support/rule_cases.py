@@ -1,0 +1,51 @@
+"""The releases that each rule is held to: ``tests/plugin/invariants/CODE/{bad.yaml,good.yaml,expected.txt}``.
+
+``python -m tests.support.rule_cases CODE...`` writes what is said of the bad ones now, to be read before it is kept.
+More of them, ``bad-WHAT.yaml`` and ``good-WHAT.yaml``, stand beside; each ``bad-WHAT.yaml`` has its ``WHAT.txt``.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner
+
+from mlmesh.cli import mlmesh
+
+CASES = Path(__file__).parents[1] / "plugin" / "invariants"
+
+
+def check(file: Path, *options: str) -> tuple[int, str]:
+    """The exit code and the output of ``mlmesh check`` on a case."""
+    done = CliRunner().invoke(mlmesh, ["check", *options, file.name], env={"NO_COLOR": "1"})
+    return done.exit_code, done.output
+
+
+def findings(file: Path) -> list[dict[str, Any]]:
+    """What is found in a case, as JSON tells it."""
+    _, text = check(file, "--format", "json")
+    found: list[dict[str, Any]] = json.loads(text)["findings"]
+    return found
+
+
+def bad_cases(code: str) -> Iterator[tuple[Path, Path]]:
+    """Each bad release of a rule, with the file that says what is told of it."""
+    for file in sorted((CASES / code).glob("bad*.yaml")):
+        what = file.stem.removeprefix("bad").removeprefix("-") or "expected"
+        yield file, file.with_name(f"{what}.txt")
+
+
+def good_cases(code: str) -> list[Path]:
+    """The releases of which a rule says nothing."""
+    return sorted((CASES / code).glob("good*.yaml"))
+
+
+if __name__ == "__main__":
+    import os
+
+    for each in sys.argv[1:]:
+        os.chdir(CASES / each)
+        for case, told in bad_cases(each):
+            told.write_text(check(case)[1])
