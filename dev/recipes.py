@@ -142,6 +142,14 @@ FILES: dict[str, tuple[ModuleFile, ...]] = {
             "sigs.k8s.io/gateway-api-inference-extension", _INFERENCE, "config/crd/bases/*.yaml", "inference-extension"
         ),
     ),
+    "crds-experimental": (
+        ModuleFile(
+            "sigs.k8s.io/gateway-api",
+            _GATEWAY_API,
+            "config/crd/experimental/gateway.networking.k8s.io_httproutes.yaml",
+            "gateway-api",
+        ),
+    ),
     "istio-charts": (
         ModuleFile("istio.io/istio", _ISTIO, f"{_CHARTS}/base", "base"),
         ModuleFile("istio.io/istio", _ISTIO, f"{_CHARTS}/istio-control/istio-discovery", "istiod"),

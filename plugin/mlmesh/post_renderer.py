@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mlmesh.model.patches import Operation, Patch
     from mlmesh.model.pods import PodRole
 
-    Routes = tuple[manifests.Document, list[KubeObject], bool]  # of a document, and whether it holds pods, too
+    Routes = tuple[manifests.Document, list[KubeObject], bool]  # of a document, and whether more of it is to be done
 
 EMPTY = b"# mlmesh-post: the input was empty\n"
 
@@ -99,7 +99,7 @@ def post_render(
 
         read_context(release.context, context)
     changes = _Changes(resource_list, idle=as_it_is)
-    workloads, routes = _objects(stream, release, changes)
+    workloads, routes, guards = _objects(stream, release, changes)
 
     @cache  # most runs have no route that asks
     def servers() -> "Servers":
@@ -108,6 +108,7 @@ def post_render(
         return Servers(release, workloads, context)
 
     _derive(routes, release, servers, changes)
+    _guard(guards, release, changes)
     pods = _equip(workloads, release, changes)
 
     patches = changes.all()
@@ -171,14 +172,17 @@ class _Changes:
 
 def _objects(
     stream: manifests.Stream, release: Release, changes: _Changes
-) -> "tuple[list[manifests.Document], list[Routes]]":
-    """Add all that is no workload to the release. The documents with workloads, and those with routes, are left.
+) -> "tuple[list[manifests.Document], list[Routes], list[Routes]]":
+    """Add all that is no workload to the release. Three kinds of documents are left: with workloads, with routes, and
+    with DestinationRules that are to have a budget.
 
-    Routes are derived when all that they lead to was read; workloads come last: how a pod drains depends on the routes
-    to it. A List can hold both.
+    Routes are derived when all that they lead to was read, budgets when routes are; workloads come last: how a pod
+    drains depends on the routes to it. A List can hold all of them.
     """
     workloads = []
     routes = []
+    guards: list[Routes] = []
+    budgeted = bool(release.policy.spec["endpoints"].get("retryBudget"))
     carrier = release.policy.carrier
     for document in filter(is_read, stream.documents):
         if is_workload(document):
@@ -192,22 +196,40 @@ def _objects(
 
             changes.add(document, list(carry(items, release.policy)))
         routed, with_pods = any(map(is_route, items)), any(map(pod_templates, items))
-        if routed or with_pods:
+        guarding = (budgeted or document.mentions(b"retryBudget")) and any(
+            item.kind == "DestinationRule" for item in items
+        )
+        if routed or with_pods or guarding:
             items = changes.patched(document)
             if routed:
-                routes.append((document, items, with_pods))
+                routes.append((document, items, with_pods or guarding))
+            if guarding:
+                guards.append((document, items, with_pods))
             if with_pods:
                 workloads.append(document)
         else:
             items = changes.written(document)
         release.add(items)
-    return workloads, routes
+    return workloads, routes, guards
 
 
 def _derive(routes: "list[Routes]", release: Release, servers: "Callable[[], Servers]", changes: _Changes) -> None:
     """Derive timeouts and retries into the routes of documents; the release holds their objects."""
     for document, items, with_pods in routes:
         found = list(derive(items, release, servers))
+        changes.add(document, found)
+        after = changes.patched(document) if with_pods else changes.written(document)
+        if found:
+            for item, written in zip(items, after, strict=True):
+                item.renew(written.data)
+
+
+def _guard(guards: "list[Routes]", release: Release, changes: _Changes) -> None:
+    """Derive retry budgets into the DestinationRules of documents; the release holds their objects."""
+    for document, items, with_pods in guards:
+        from mlmesh.endpoints.budget import derive_budgets
+
+        found = list(derive_budgets(items, release))
         changes.add(document, found)
         after = changes.patched(document) if with_pods else changes.written(document)
         if found:

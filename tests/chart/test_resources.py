@@ -1,5 +1,6 @@
 """What the values can do to the mesh resources besides their defaults."""
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -124,11 +125,42 @@ def test_stall_guard_takes_whole_seconds(refusal: Callable[..., str], idle: str)
 
 
 def test_grpc_route(render: Render) -> None:
-    """A route of kind GRPCRoute attaches to the listener that it names."""
-    route = find(render(*FULL), "GRPCRoute", "grpc-route")
+    """A route of kind GRPCRoute attaches to its listener as the HTTPRoute of the same requests, which has timeouts."""
+    objects = render(*FULL)
+    route = find(objects, "HTTPRoute", "grpc-route")
     assert route["spec"]["parentRefs"] == [{"name": "ml-gateway", "sectionName": "grpc"}]
+    rule = route["spec"]["rules"][0]
+    assert rule["matches"] == [{"path": {"type": "PathPrefix", "value": "/inference.GRPCInferenceService"}}]
+    assert kinds(objects, "GRPCRoute") == []
+
+
+@pytest.mark.parametrize(
+    ("method", "form", "path"),
+    [
+        ({"service": "a.B", "method": "C"}, "Exact", "/a.B/C"),
+        ({"service": "a.B"}, "PathPrefix", "/a.B"),
+        ({"method": "C"}, "RegularExpression", "/[^/]+/C"),
+        ({"type": "RegularExpression", "service": "a.*"}, "RegularExpression", "/(a.*)/([^/]+)"),
+        ({"type": "RegularExpression", "method": "C|D"}, "RegularExpression", "/([^/]+)/(C|D)"),
+        ({}, "PathPrefix", "/"),
+    ],
+)
+def test_a_grpc_method_is_a_path(render: Render, method: dict[str, str], form: str, path: str) -> None:
+    """Each form of a GRPCRoute's match becomes the path that its requests have, headers beside it."""
+    headers = [{"name": "x-tier", "value": "gold"}]
+    for match in ({"method": method}, {"method": method, "headers": headers}):
+        value = f"routes.grpc-route.rules.infer.matches={json.dumps([match])}"
+        (found,) = find(render(*FULL, "--set-json", value), "HTTPRoute", "grpc-route")["spec"]["rules"][0]["matches"]
+        if method or "headers" not in match:
+            assert found.pop("path") == {"type": form, "value": path}
+        assert found == {key: match[key] for key in match if key == "headers"}
+
+
+def test_a_grpc_route_without_timeouts_is_itself(render: Render, refusal: Callable[..., str]) -> None:
+    """`timeouts: false` renders the GRPCRoute; an HTTPRoute has no such value."""
+    route = find(render(*FULL, "--set", "routes.grpc-route.timeouts=false"), "GRPCRoute", "grpc-route")
     assert route["spec"]["rules"][0]["matches"] == [{"method": {"service": "inference.GRPCInferenceService"}}]
-    assert kinds(render(), "GRPCRoute") == []
+    assert "timeouts" in refusal("--set", "routes.inference-route.timeouts=true")
 
 
 def test_route_in_another_namespace_names_its_gateways(render: Render) -> None:

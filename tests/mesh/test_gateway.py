@@ -57,7 +57,7 @@ def test_the_route_of_the_gateway_has_no_timeout(outsider: Pod, gateway: Pod, me
     measured("§3 inference-route: no timeout", f"200 after {answer.seconds:.0f} s")
 
 
-@pytest.mark.proves("grpcroutes", "features")
+@pytest.mark.proves("httproutes", "features")
 def test_grpc_passes_the_gateway(outsider: Pod, gateway: Pod, measured: MeasuredBy) -> None:
     """A gRPC call to the second listener is answered by the feature store: unary, and a stream message by message."""
     url = f"http://{gateway.address}:8081"

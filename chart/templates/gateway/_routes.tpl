@@ -1,9 +1,11 @@
-{{- /* All routes of one kind: dict "root" $ "kind" <HTTPRoute or GRPCRoute>. */ -}}
+{{- /* All routes of one kind: dict "root" $ "kind" <HTTPRoute or GRPCRoute>. A GRPCRoute that is to have timeouts is
+an HTTPRoute of the same requests. */ -}}
 {{- define "ml-mesh.routes" -}}
 {{- $root := .root -}}
 {{- $kind := .kind -}}
 {{- range $name, $route := $root.Values.routes }}
-{{- if and (include "ml-mesh.on" $route) (eq $route.kind $kind) }}
+{{- $asHTTP := and (eq $route.kind "GRPCRoute") (ne (toString $route.timeouts) "false") }}
+{{- if and (include "ml-mesh.on" $route) (eq (ternary "HTTPRoute" $route.kind $asHTTP) $kind) }}
 {{- $gateway := dig $route.gateway dict (deepCopy $root.Values.gateways) }}
 ---
 apiVersion: gateway.networking.k8s.io/v1
@@ -35,7 +37,13 @@ spec:
         {{- end }}
       {{- with $rule.matches }}
       matches:
+        {{- if $asHTTP }}
+        {{- range . }}
+        - {{- include "ml-mesh.grpcMatch" . | nindent 10 }}
+        {{- end }}
+        {{- else }}
         {{- toYaml . | nindent 8 }}
+        {{- end }}
       {{- end }}
       {{- with $rule.rule }}
       {{- toYaml . | nindent 6 }}
@@ -43,5 +51,32 @@ spec:
     {{- end }}
     {{- end }}
 {{- end }}
+{{- end }}
+{{- end -}}
+
+{{- /* A GRPCRoute's match as an HTTPRoute has it: the path of a gRPC request is /package.Service/Method. */ -}}
+{{- define "ml-mesh.grpcMatch" -}}
+{{- with .method }}
+path:
+  {{- if eq (default "Exact" .type) "RegularExpression" }}
+  type: RegularExpression
+  value: {{ printf "/(%s)/(%s)" (default "[^/]+" .service) (default "[^/]+" .method) | quote }}
+  {{- else if not .service }}
+  type: RegularExpression
+  value: {{ printf "/[^/]+/%s" .method | quote }}
+  {{- else if .method }}
+  type: Exact
+  value: {{ printf "/%s/%s" .service .method | quote }}
+  {{- else }}
+  type: PathPrefix
+  value: {{ printf "/%s" .service | quote }}
+  {{- end }}
+{{- end }}
+{{- with .headers }}
+headers:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- if not (or .method .headers) }}
+path: {type: PathPrefix, value: /}
 {{- end }}
 {{- end -}}

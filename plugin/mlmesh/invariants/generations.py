@@ -4,7 +4,7 @@ from math import inf
 
 from mlmesh.endpoints.routes import rules
 from mlmesh.graph.route import GATEWAY_API, ISTIO
-from mlmesh.invariants.rule import GUESS, Rule, Violation
+from mlmesh.invariants.rule import GUESS, Rule, Violation, noted
 from mlmesh.model.findings import WARNING
 from mlmesh.model.units import duration_ms
 
@@ -29,6 +29,7 @@ def generation_cut(release: "Release") -> "Iterator[Violation]":
     Source: seen on Envoy 1.40; llm-d-incubation/llm-d-modelservice issue 45, kserve/kserve issue 3706, istio/istio
     issue 57931.
     """
+    yield from noted(release, "MLM207")  # of KServe's objects, which are read with their pods
     for item in (*release.of(ISTIO, "VirtualService"), *release.of(GATEWAY_API, "HTTPRoute")):
         for rule in rules(item, release):
             seconds = rule.matched.timeout
@@ -62,7 +63,8 @@ RULES = (
         generation_cut,
         severity=WARNING,
         confidence=GUESS,
-        judges=("VirtualService", "HTTPRoute"),
+        judges=("VirtualService", "HTTPRoute", "InferenceService"),
         scope="object",
+        fix="unsafe",
     ),
 )

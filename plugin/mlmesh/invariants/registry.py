@@ -26,7 +26,7 @@ TOPICS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("admin", ("MLM405",), ("VirtualService", "HTTPRoute")),
     ("components", ("MLM513",), ("MeshPolicy",)),
     ("gateways", ("MLM701",), ("Gateway",)),
-    ("generations", ("MLM207",), ("VirtualService", "HTTPRoute")),
+    ("generations", ("MLM207",), ("VirtualService", "HTTPRoute", "InferenceService")),
     ("lifecycle", ("MLM212", "MLM213", "MLM505", "MLM506"), ()),
     ("ports", ("MLM303",), ()),
     ("realtime", ("MLM214", "MLM215"), ("VirtualService", "HTTPRoute")),

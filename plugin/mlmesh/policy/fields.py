@@ -204,6 +204,23 @@ SPEC = _map(
                         },
                     ),
                 ),
+                "retryBudget": _map(
+                    "How many retries may run at once, for the DestinationRules of hosts whose routes retry. Without "
+                    "one there is no limit.",
+                    {
+                        "percent": {
+                            "description": "Of the requests that are under way.",
+                            "type": ["number", "null"],
+                            "minimum": 0,
+                            "maximum": 100,
+                        },
+                        "minRetryConcurrency": {
+                            "description": "So many at least, however few requests there are.",
+                            "type": ["integer", "null"],
+                            "minimum": 0,
+                        },
+                    },
+                ),
                 "objectives": _map(
                     "What the servers can do and the clients ask for, from which blocks are computed.",
                     {

@@ -16,10 +16,14 @@ from mlmesh.sidecars.injection import without_sidecar
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from typing import Any
 
     from mlmesh.manifests.objects import KubeObject
     from mlmesh.model.patches import Operation, Patch
     from mlmesh.sidecars.sidecar import Sidecar
+
+
+KSERVE = "serving.kserve.io"
 
 
 def equip(templates: "Iterable[PodTemplate]", release: Release) -> "tuple[list[PodRole], list[Patch]]":
@@ -33,7 +37,7 @@ def equip(templates: "Iterable[PodTemplate]", release: Release) -> "tuple[list[P
         found.setdefault(pod.owner, []).append((pod, role))
     for owner, together in found.items():
         ours = derived(owner)
-        if ours or any(role.sidecar for _, role in together):
+        if ours or owner.group == KSERVE or any(role.sidecar for _, role in together):
             patch = _patch(owner, together, release, ours)
             if patch is not None:
                 patches.append(patch)
@@ -97,10 +101,43 @@ def _patch(
             done.add(pod.holder)
             operations += _annotate(sidecar, derived_now)
         operations += _specify(sidecar, derived_now)
+    if owner.group == KSERVE:
+        operations += _timeouts(owner, together, release, ours, derived_now, reasons)
     if not operations:
         return None
     names = dict.fromkeys(role.role for _, role in templates if role.sidecar)
     return stamped(owner, operations, list(derived_now), _why(reasons, len(templates)), ", ".join(names))
+
+
+def _timeouts(  # noqa: PLR0917 - the two last are the caller's own, to be added to
+    owner: "KubeObject",
+    pods: "Sequence[PodTemplate]",
+    release: Release,
+    ours: "frozenset[str]",
+    derived_now: "dict[str, None]",
+    reasons: "dict[str, list[str]]",
+) -> "list[Operation]":
+    """The timeouts of KServe's objects, which hold both pods and routes."""
+    from mlmesh.endpoints.kserve import derived_fields, is_ours
+
+    operations: list[Operation] = []
+    for path, value, reason in derived_fields(owner, pods, release, ours):
+        derived_now[path] = None
+        *above, key = split(path)
+        operations += additions(owner.pointer, owner.data, above, {key: value})
+        reasons.setdefault(reason, []).extend(pod.part for pod in pods)
+    stale = [path for path in ours if is_ours(path) and path not in derived_now]
+    return operations + [{"op": "remove", "path": owner.pointer + path} for path in stale if _there(owner, path)]
+
+
+def _there(owner: "KubeObject", path: str) -> bool:
+    node: Any = owner.data
+    for token in split(path):
+        if isinstance(node, list):
+            node = node[int(token)] if token.isdecimal() and int(token) < len(node) else None
+        else:
+            node = node.get(token) if isinstance(node, dict) else None
+    return node is not None
 
 
 def _why(reasons: "dict[str, list[str]]", count: int) -> str:
@@ -132,6 +169,8 @@ def _specify(sidecar: "Sidecar", derived_now: "dict[str, None]") -> "list[Operat
     operations = additions(owner.pointer, owner.data, split(path), sidecar.spec) if sidecar.spec else []
     derived_now.update(dict.fromkeys(path + pointer(key) for key in sidecar.spec))
     for key in pod.spec if sidecar.ours else ():
+        if key == "timeout" and owner.group == KSERVE:
+            continue  # of the object's part, whose other fields are a PodSpec's
         if path + pointer(key) in sidecar.ours and key not in sidecar.spec:
             operations.append({"op": "remove", "path": owner.pointer + path + pointer(key)})
     return operations
