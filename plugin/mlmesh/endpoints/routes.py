@@ -80,10 +80,7 @@ def rules(item: KubeObject, release: "Release") -> list[Rule]:
     No types where one match tells none and the backends do not either: that is never guessed at. Raises InputError for
     an annotation that names no type and for a regular expression that does not compile.
     """
-    found: list[Rule] | None = item.memo.get("rules")
-    if found is None:
-        found = item.memo["rules"] = read(item, release)
-    return found
+    return item.remembered("rules", lambda: read(item, release))
 
 
 def read(item: KubeObject, release: "Release", servers: "Callable[[], Servers] | None" = None) -> list[Rule]:

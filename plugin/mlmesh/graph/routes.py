@@ -26,11 +26,8 @@ def routes(release: "Release") -> "Iterator[Route]":
 
 def route_of(item: KubeObject, release: "Release") -> Route:
     """A VirtualService, or a route of Gateway API, as a route."""
-    found: Route | None = item.memo.get("route")
-    if found is None:
-        read = _virtual_service if item.kind == "VirtualService" else _gateway_route
-        found = item.memo["route"] = read(item, release)
-    return found
+    read = _virtual_service if item.kind == "VirtualService" else _gateway_route
+    return item.remembered("route", lambda: read(item, release))
 
 
 def _virtual_service(item: KubeObject, release: "Release") -> Route:

@@ -4,10 +4,12 @@ from mlmesh.model.errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any
+    from collections.abc import Callable, Iterator
+    from typing import Any, TypeVar
 
     from mlmesh.manifests.stream import Document
+
+    Made = TypeVar("Made")
 
 
 class KubeObject:
@@ -33,7 +35,7 @@ class KubeObject:
         self.document = document
         self.pointer = pointer
         self.data = data
-        self.memo: dict[str, Any] = {}
+        self.memo: dict[str, Any] | None = None
         self.api_version = api_version
         self.kind = kind
         self.group = api_version.rpartition("/")[0]
@@ -52,7 +54,16 @@ class KubeObject:
     def renew(self, data: "dict[str, Any]") -> None:
         """Take the data that the object has now, after a change."""
         self.data = data
-        self.memo = {}
+        self.memo = None
+
+    def remembered(self, key: str, make: "Callable[[], Made]") -> "Made":
+        """What ``make`` gives, made once for as long as the data stays."""
+        if self.memo is None:
+            self.memo = {}
+        if key not in self.memo:
+            self.memo[key] = make()
+        found: Made = self.memo[key]
+        return found
 
     def annotations(self) -> "dict[str, Any]":
         """The object's own annotations, empty where it has none."""
