@@ -37,7 +37,8 @@ class Pods:
         self._pointer = pod.pointer
         self.role = role
         self.group = pod.owner.group
-        self.ports = _ports(pod.spec)
+        ports = _ports(pod.spec)
+        self.ports = _shared.setdefault(ports, ports)
         self.injection = _injection(pod)
         self.host_network = pod.spec.get("hostNetwork") is True
         spec = pod.owner.data.get("spec")
@@ -83,6 +84,9 @@ class Pods:
         """Whose pods they are: ``Deployment ml/llm``, ``RayCluster ml/r, worker gpu``."""
         name = f"{self.namespace}/{self.name}" if self.namespace else self.name
         return f"{self.kind} {name}" + (f", {self.part}" if self.part else "")
+
+
+_shared: "dict[tuple[tuple[str, int, str], ...], tuple[tuple[str, int, str], ...]]" = {}  # most pods have the same
 
 
 def _ports(spec: "dict[str, Any]") -> "tuple[tuple[str, int, str], ...]":
@@ -141,7 +145,7 @@ class Inventory:
                 self.namespaces[item.name] = item
             elif kind == ("", "Service"):
                 spec = item.data.get("spec")
-                self._kept.setdefault(kind, []).append(item)
+                self._keep_service(item)
                 selector = spec.get("selector") if isinstance(spec, dict) else None
                 self.services[self.of(item), item.name] = selector if isinstance(selector, dict) and selector else None
                 annotations = at(item.data, "metadata.annotations")
@@ -152,6 +156,13 @@ class Inventory:
             elif kind in MESH:
                 self._kept.setdefault(kind, []).append(item)
                 self.meet(item)
+
+    def _keep_service(self, item: KubeObject) -> None:
+        """Keep a Service without its labels, which nobody asks for: there are very many."""
+        metadata = item.data.get("metadata")
+        if isinstance(metadata, dict) and "labels" in metadata:
+            item.data = {**item.data, "metadata": {key: metadata[key] for key in metadata if key != "labels"}}
+        self._kept.setdefault(("", "Service"), []).append(item)
 
     def add_pods(self, pods: "Iterable[PodTemplate]", roles: "Sequence[str]" = ()) -> None:
         """Take pod templates, of one object after the other, each with its role where that is known."""
