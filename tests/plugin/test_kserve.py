@@ -28,7 +28,7 @@ def after(item: dict[str, Any], *policies: str) -> dict[str, Any]:
     [
         (HUGGING, {}, 600),
         (VLLM, {}, 600),
-        ({"model": {"modelFormat": {"name": "huggingface"}}}, {"mlmesh.dev/endpoint": "embeddings"}, 30),
+        ({"model": {"modelFormat": {"name": "huggingface"}}}, {"mlmesh.dev/endpoint": "embeddings"}, None),
         ({**VLLM, "timeout": 700}, {}, 700),
         ({"model": {"modelFormat": {"name": "unheard-of"}}}, {}, None),
     ],
@@ -36,7 +36,7 @@ def after(item: dict[str, Any], *policies: str) -> dict[str, Any]:
 def test_a_predictor_gets_the_time_that_its_model_needs(
     predictor: dict[str, Any], annotations: dict[str, str], timeout: int | None
 ) -> None:
-    """By format, image or annotation the longest of its types; the user's own stays; of an unknown model nothing."""
+    """The longest of its types; the user's own stays; of an unknown model, and below what Knative gives, nothing."""
     found = after(service(predictor, **annotations))
     assert found["spec"]["predictor"].get("timeout") == timeout
     assert after(found) == found
@@ -47,18 +47,28 @@ def test_objectives_and_blocks_of_the_policy_count() -> None:
     chat = service(VLLM, **{"mlmesh.dev/endpoint": "chat"})
     once = after(chat, policy(endpoints={"types": {"chat": {"timeout": "300500ms"}}}))
     assert once["spec"]["predictor"]["timeout"] == 301
-    again = after(once, policy(endpoints={"types": {"chat": {"timeout": "200s"}}}))
-    assert again["spec"]["predictor"]["timeout"] == 200
+    again = after(once, policy(endpoints={"types": {"chat": {"timeout": "400s"}}}))
+    assert again["spec"]["predictor"]["timeout"] == 400
     del once["metadata"]["annotations"]["mlmesh.dev/endpoint"]
     unknown = {"timeout": 301, "model": {"modelFormat": {"name": "unheard-of"}}}
     assert "timeout" not in after({**once, "spec": {"predictor": unknown}})["spec"]["predictor"]
 
 
+def test_knative_gets_no_more_than_it_takes() -> None:
+    """Beyond 600 s it refuses the revision; a deployment without Knative has no such limit."""
+    settings = policy(endpoints={"types": {"chat": {"timeout": "900s"}}})
+    for mode, timeout in (("Serverless", 600), ("RawDeployment", 900), ("Standard", 900)):
+        chosen = {"mlmesh.dev/endpoint": "chat", "serving.kserve.io/deploymentMode": mode}
+        assert after(service(VLLM, **chosen), settings)["spec"]["predictor"]["timeout"] == timeout
+    assert after(service(VLLM, **{"mlmesh.dev/endpoint": "chat"}), settings)["spec"]["predictor"]["timeout"] == 600
+
+
 def test_a_component_of_the_policy_tells_what_is_served() -> None:
     """`serves` of the component that selects the pods stands before the format."""
-    settings = policy(components={"c": {"role": "inference", "selector": {"app": "llm"}, "serves": ["embeddings"]}})
+    component = {"role": "inference", "selector": {"app": "llm"}, "serves": ["job"]}
+    settings = policy(components={"c": component}, endpoints={"types": {"job": {"timeout": "450s"}}})
     item = service({**HUGGING, "labels": {"app": "llm"}})
-    assert after(item, settings)["spec"]["predictor"]["timeout"] == 30
+    assert after(item, settings)["spec"]["predictor"]["timeout"] == 450
 
 
 def test_what_kserve_would_cut_is_told() -> None:

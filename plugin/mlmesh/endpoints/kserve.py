@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 GROUP = "serving.kserve.io"
 UNSET = 60  # seconds
 PARTS = ("predictor", "transformer", "explainer")
+MODE, STANDARD = "serving.kserve.io/deploymentMode", ("RawDeployment", "Standard")
+COLD = 300  # seconds: what Knative gives where nothing is said, a start from zero included
 KNATIVE = 600  # seconds
 _INNER = "/spec/router/route/http"
 _FORMATS = {
@@ -74,11 +76,15 @@ def _component(item: KubeObject, pod: "PodTemplate", release: "Release", ours: "
         return
     path = f"/spec/{part}/timeout"
     own = component.get("timeout")
-    if own is None or path in ours:
+    if (own is None or path in ours) and wanted >= COLD:
         served = "+".join(kind.name for kind in types)
-        limit = f"; Knative takes {KNATIVE} at most unless it is told" if wanted > KNATIVE else ""
+        limit = ""
+        if wanted > KNATIVE and item.annotations().get(MODE) not in STANDARD:
+            wanted, limit = KNATIVE, f"; Knative refuses more than {KNATIVE}"
         yield path, wanted, f"{part} serves {served} ({reason}): KServe would end it after {UNSET}s{limit}"
         return
+    if own is None or path in ours:
+        return  # Knative counts a start from zero in it: what it gives by itself is not to be shortened
     least = {kind.name: _seconds(fields((kind,), release.policy, hosts)) for kind in types if kind.generates}
     if isinstance(own, int) and least and 0 < own < min(least.values()):
         release.notes.setdefault("MLM207", []).append(
