@@ -79,11 +79,14 @@ context. One in a namespace of this release must belong to somebody here, so it 
 {{- with .Values.policy.mesh }}{{- $_ := set $spec "mesh" . }}{{- end -}}
 {{- with .Values.policy.sidecars }}{{- $_ := set $spec "sidecars" . }}{{- end -}}
 {{- $endpoints := dict -}}
-{{- range $key := list "types" "objectives" -}}
+{{- range $key := list "types" "objectives" "retryBudget" -}}
 {{- with dig $key dict (deepCopy $.Values.policy.endpoints) }}{{- $_ := set $endpoints $key . }}{{- end -}}
 {{- end -}}
 {{- with $endpoints }}{{- $_ := set $spec "endpoints" . }}{{- end -}}
-{{- with .Values.policy.invariants.severity }}{{- $_ := set $spec "invariants" (dict "severity" .) }}{{- end -}}
+{{- $invariants := dict -}}
+{{- with .Values.policy.invariants.severity }}{{- $_ := set $invariants "severity" . }}{{- end -}}
+{{- with .Values.policy.invariants.allow }}{{- $_ := set $invariants "allow" . }}{{- end -}}
+{{- with $invariants }}{{- $_ := set $spec "invariants" . }}{{- end -}}
 {{- with $external }}{{- $_ := set $spec "external" . }}{{- end -}}
 {{- with .Values.policy.owns }}{{- $_ := set $spec "owns" . }}{{- end -}}
 apiVersion: mlmesh.dev/v1alpha1

@@ -3,6 +3,7 @@
 import json
 
 from mlmesh.model.errors import InputError
+from mlmesh.reports.words import title
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def write(findings: "Iterable[Finding]") -> str:
         {
             "fingerprint": finding.fingerprint,
             "code": finding.code,
-            "object": _title(finding),
+            "object": title(finding),
             "message": finding.message,
         }
         for finding in findings
@@ -51,7 +52,7 @@ class Baseline:
         """The findings that are not known, and a sentence on those that are and on entries that no finding has."""
         new = [finding for finding in findings if finding.fingerprint not in self._known]
         seen = {finding.fingerprint for finding in findings}
-        stale = [title for fingerprint, title in self._known.items() if fingerprint not in seen]
+        stale = [name for fingerprint, name in self._known.items() if fingerprint not in seen]
         note = ""
         if len(new) < len(findings):
             note += f" {len(findings) - len(new)} known by {self.name}."
@@ -59,9 +60,3 @@ class Baseline:
             shown = ", ".join(stale[:5]) + (", ..." if len(stale) > 5 else "")
             note += f" Stale in {self.name}: {len(stale)} without a finding ({shown}): write it anew."
         return new, note
-
-
-def _title(finding: "Finding") -> str:
-    return (
-        f"{finding.kind} {finding.namespace}/{finding.name}" if finding.namespace else f"{finding.kind} {finding.name}"
-    )

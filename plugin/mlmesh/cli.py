@@ -1,5 +1,8 @@
 """``mlmesh``: what a person asks of the post-renderer, by click."""
 
+import os
+import sys
+
 import click
 import jsonpatch
 
@@ -7,7 +10,7 @@ from mlmesh import __version__
 from mlmesh.commands import check, rules
 from mlmesh.files import read_files, read_input
 from mlmesh.manifests import stream as manifests
-from mlmesh.model.errors import DefectError, InputError, MlmeshError, defect
+from mlmesh.model.errors import CLOSED_PIPE, INPUT, DefectError, InputError, MlmeshError, defect
 from mlmesh.options import CONTEXT, NAMESPACE, POLICY
 from mlmesh.post_help import click_option
 from mlmesh.post_renderer import Result, post_render
@@ -20,7 +23,20 @@ if TYPE_CHECKING:
     from mlmesh.model.patches import Operation
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """A group whose commands end as a shell expects where nobody reads them; click itself would end with 1."""
+
+    def invoke(self, ctx: click.Context) -> None:
+        """Run the command."""
+        try:
+            super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in the buffer has no reader
+            ctx.exit(CLOSED_PIPE)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mlmesh")
 def mlmesh() -> None:
     """Ask what mlmesh-post does to a release, and why, and hold manifests against its invariants.
@@ -100,7 +116,7 @@ def _routes(source: str, policy: tuple[str, ...], context: tuple[str, ...], name
     from mlmesh.reports.routes import routes_json, routes_text
 
     result = _post_rendered(source, policy, context, namespace)
-    found = list(accounts(result.graph))
+    found = list(accounts(result.graph, result.patches))
     if form == "json":
         click.echo(routes_json(found), nl=False)
     else:
@@ -168,8 +184,14 @@ mlmesh.add_command(rules.COMMAND)
 def main() -> None:
     """The console script; errors leave as one message and an exit code."""
     try:
-        mlmesh.main(prog_name="mlmesh")
+        code = mlmesh.main(prog_name="mlmesh", standalone_mode=False)
+    except click.ClickException as error:  # a call that is wrong, in click's words
+        error.show()
+        code = INPUT
+    except click.Abort:
+        code = 130
     except Exception as error:  # the last boundary: without it Python would print a traceback
         ours = error if isinstance(error, MlmeshError) else defect(error)
         click.echo(text.error_text(ours, refused=False), err=True, nl=False)
-        raise SystemExit(ours.exit_code) from None
+        code = ours.exit_code
+    raise SystemExit(code or 0)

@@ -17,7 +17,7 @@ def read_input(name: str) -> bytes:
     if sys.stdin is None or sys.stdin.isatty():
         raise InputError(
             f"standard input is {'closed' if sys.stdin is None else 'a terminal'}: there are no manifests to read",
-            remedy="helm install ... --post-renderer mlmesh-post, or: helm template ... | mlmesh-post",
+            remedy="helm install ... --post-renderer mlmesh-post, or: helm template ... | mlmesh-post (mlmesh check)",
         )
     return sys.stdin.buffer.read()
 
@@ -27,8 +27,8 @@ def read_files(names: "Sequence[str]") -> list[tuple[str, bytes]]:
     return [(name, _read(name)) for name in names]
 
 
-def write_report(name: str, text: str) -> None:
-    """Write a report whole or not at all: into a new file that then takes the name."""
+def write_report(name: str, text: str, *, what: str = "report") -> None:
+    """Write a report whole or not at all: into a new file that then takes the name. Raises InputError."""
     new = f"{name}.{os.getpid()}.new"
     try:
         if os.path.exists(name) and not os.path.isfile(name):  # a device or a pipe, such as /dev/stderr
@@ -40,7 +40,9 @@ def write_report(name: str, text: str) -> None:
         os.replace(new, name)
     except OSError as problem:
         raise InputError(
-            f"the report cannot be written: {problem.strerror}", place=name, remedy="see --report and MLMESH_REPORT"
+            f"the {what} cannot be written: {problem.strerror}",
+            place=name,
+            remedy="see --report and MLMESH_REPORT" if what == "report" else "name a file that can be written",
         ) from None
 
 
@@ -52,5 +54,5 @@ def _read(name: str) -> bytes:
         raise InputError(
             f"the file cannot be read: {problem.strerror}",
             place=name,
-            remedy="paths are taken from the directory that Helm was called in",
+            remedy="paths are taken from the working directory: the one that Helm was called in, where Helm calls",
         ) from None

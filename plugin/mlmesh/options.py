@@ -1,5 +1,8 @@
 """The options that the commands share: one table, read by ``mlmesh-post`` itself, and by click for the rest."""
 
+ON = ("1", "true", "t", "yes", "y", "on")  # what click, too, takes in a variable for a switch that is on, or off
+OFF = ("0", "false", "f", "no", "n", "off")
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,8 +88,13 @@ def parse(arguments: "Sequence[str]", environ: "Mapping[str, str]") -> dict[str,
         values[option.name] = [*values.get(option.name, ()), value] if option.multiple else [value]
     for option in POST_OPTIONS:
         from_environment = environ.get(option.variable)
-        if option.name not in values and from_environment and (option.metavar or from_environment != "0"):
-            values[option.name] = from_environment.split(":") if option.multiple else [from_environment]
+        if option.name not in values and from_environment:
+            if option.metavar:
+                values[option.name] = from_environment.split(":") if option.multiple else [from_environment]
+            elif from_environment.strip().lower() in ON:
+                values[option.name] = ["1"]
+            elif from_environment.strip().lower() not in OFF:
+                return None
         if option.choices and not set(values.get(option.name, ())) <= set(option.choices):
             return None
     return values

@@ -35,15 +35,18 @@ MLMESH_REQUIRE_POLICY=1 refuses a stream that has no policy. `mlmesh plan` shows
 """
 
 
-def click_option(option: Option) -> click.Option:
-    """The option as click has it."""
+def click_option(option: Option, *, name: str = "", default: str | None = None) -> click.Option:
+    """The option as click has it; ``name`` is the parameter's, where that is not the flag's."""
+    names = [option.flag, name] if name else [option.flag]
     if not option.metavar:
-        return click.Option([option.flag], is_flag=True, help=option.help, envvar=option.variable, show_envvar=True)
+        return click.Option(names, is_flag=True, help=option.help, envvar=option.variable, show_envvar=True)
     return click.Option(
-        [option.flag],
-        metavar=option.metavar,
+        names,
+        metavar=option.metavar if not option.choices else None,
         multiple=option.multiple,
-        type=click.Choice(option.choices) if option.choices else None,
+        type=click.Choice(option.choices) if option.choices else click.Path() if option.multiple else None,
+        default=default,
+        show_default=default is not None,
         help=option.help,
         envvar=option.variable,
         show_envvar=True,
@@ -59,4 +62,6 @@ def answer(arguments: "Sequence[str]") -> str:
         context = command.make_context("mlmesh-post", [item for item in arguments if item != "--help"])
     except click.UsageError as error:
         raise InputError(error.format_message(), remedy="see mlmesh-post --help") from None
+    if "--help" not in arguments:
+        raise InputError("the call cannot be read", remedy="see mlmesh-post --help")
     return command.get_help(context) + "\n"

@@ -49,7 +49,6 @@ def run(arguments: list[str]) -> int:
 def _run(arguments: list[str]) -> "tuple[int, Sequence[bytes | memoryview], str]":
     """(exit code, standard output, message): with a code other than 0 there is no output."""
     from mlmesh import options
-    from mlmesh.files import read_files, read_input, write_report
     from mlmesh.model.errors import MlmeshError
     from mlmesh.reports.text import error_text, findings_text
 
@@ -59,60 +58,77 @@ def _run(arguments: list[str]) -> "tuple[int, Sequence[bytes | memoryview], str]
             from mlmesh.post_help import answer
 
             return 0, [answer(arguments).encode()], ""
-        error: MlmeshError | None = None
-        findings: list[Finding] = []
-        note = ""
-        chunks: Sequence[bytes | memoryview] = ()
-        try:
-            from mlmesh.post_renderer import post_render
-
-            result = post_render(
-                read_input("-"),
-                read_files(values.get("policy", ())),
-                context=read_files(values.get("context", ())),
-                namespace=values.get("namespace", [""])[0],
-                require_policy=os.environ.get("MLMESH_REQUIRE_POLICY", "0") not in ("", "0"),
-            )
-            findings, chunks = result.findings, result.output
-            if "baseline" in values:
-                from mlmesh.baseline import Baseline
-
-                ((name, content),) = read_files(values["baseline"])
-                findings, note = Baseline(name, content).settled(findings)
-        except MlmeshError as caught:
-            error = caught
-        except Exception as caught:
-            error = defect(caught)
-        refused = any(finding.severity == "error" for finding in findings) and "warn-only" not in values
-        for path in values.get("report", ()):
-            form = values.get("report-format", ["text"])[0]
-            write_report(path, _report(form, findings, error, refused=refused, note=note))
-        if error is not None:
-            raise error
     except MlmeshError as caught:
         return caught.exit_code, [], error_text(caught)
-    if "warn-only" in values and any(finding.severity == "error" for finding in findings):
+    chunks, findings, note, error = _judged(values)
+    refused = any(finding.severity == "error" for finding in findings)
+    if refused and "warn-only" in values:
+        refused = False
         note += " Errors are passed on: --warn-only."
-    heard = [finding for finding in findings if finding.severity != "info"]  # the report has them all
-    if refused:
-        return 1, [], findings_text(heard, refused=True, note=note)
-    return 0, chunks, findings_text(heard, refused=False, note=note) if heard or note else ""
+    if error is not None:
+        code, message = error.exit_code, error_text(error)
+    else:
+        heard = [finding for finding in findings if finding.severity != "info"]  # the report has them all
+        code = int(refused)
+        message = findings_text(heard, refused, note=note) if heard or note else ""
+    for path in values.get("report", ()):
+        try:
+            _report(path, values.get("report-format", ["text"])[0], findings, error, refused=refused, note=note)
+        except MlmeshError as unwritten:  # said besides what the report would have said
+            code = code or unwritten.exit_code
+            message += error_text(unwritten)
+    return code, [] if code else chunks, message
 
 
-def _report(form: str, findings: "list[Finding]", error: "MlmeshError | None", *, refused: bool, note: str) -> str:
-    """The report's text; an error that ended the run is in those for people and in JSON."""
+def _judged(
+    values: "dict[str, list[str]]",
+) -> "tuple[Sequence[bytes | memoryview], list[Finding], str, MlmeshError | None]":
+    """(output, findings, a note on those that are known, the error that ended the run)."""
+    from mlmesh.files import read_files, read_input
+    from mlmesh.model.errors import MlmeshError
+    from mlmesh.options import OFF
+
+    findings: list[Finding] = []
+    try:
+        from mlmesh.post_renderer import post_render
+
+        result = post_render(
+            read_input("-"),
+            read_files(values.get("policy", ())),
+            context=read_files(values.get("context", ())),
+            namespace=values.get("namespace", [""])[0],
+            require_policy=os.environ.get("MLMESH_REQUIRE_POLICY", "").lower() not in ("", *OFF),
+        )
+        findings, note = result.findings, ""
+        if "baseline" in values:
+            from mlmesh.baseline import Baseline
+
+            ((name, content),) = read_files(values["baseline"])
+            findings, note = Baseline(name, content).settled(findings)
+    except MlmeshError as caught:
+        return (), findings, "", caught
+    except Exception as caught:
+        return (), findings, "", defect(caught)
+    return result.output, findings, note, None
+
+
+def _report(
+    path: str, form: str, findings: "list[Finding]", error: "MlmeshError | None", *, refused: bool, note: str
+) -> None:
+    """Write the report, in which the error that ended the run is, too. Raises InputError."""
+    from mlmesh.files import write_report
     from mlmesh.reports.text import error_text, findings_text
 
-    if form == "text":
-        return error_text(error) if error is not None else findings_text(findings, refused, note=note)
-    if form == "json":
-        from mlmesh.reports.machine import findings_json
+    if form != "text":
+        from mlmesh.invariants.registry import documentation
+        from mlmesh.reports.forms import written
 
-        return findings_json(findings, error)
-    from mlmesh.invariants.registry import documentation
-    from mlmesh.reports.forms import written
-
-    return written(form, findings, documentation())
+        text = written(form, findings, documentation, error)
+    elif error is not None:
+        text = error_text(error)
+    else:
+        text = findings_text(findings, refused, note=note)
+    write_report(path, text)
 
 
 def _write(chunks: "Sequence[bytes | memoryview]") -> int:

@@ -65,7 +65,7 @@ def test_overlay_renders(render: Render, overlay: str) -> None:
 # What Istio warns of, and values.yaml too: options that are off by default.
 WARNED = {
     "inference-service-admin": "will deny all traffic to TCP ports",
-    "llm-service-stall-guard": "EnvoyFilter exposes internal implementation details",
+    "stall-guard": "EnvoyFilter exposes internal implementation details",
 }
 
 

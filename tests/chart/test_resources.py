@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,10 +120,34 @@ def test_stall_guard(render: Render) -> None:
     ]
 
 
+def test_stall_guard_of_a_gateway(render: Render) -> None:
+    """A route's stall guard is an EnvoyFilter for its Gateway, by the places of the rules that it guards."""
+    objects = render(*FULL, "--set-json", f"routes.inference-route.rules.first={json.dumps(RULE)}")
+    guard = find(objects, "EnvoyFilter", "inference-route-stall-guard")
+    assert guard["metadata"]["namespace"] == "ml-serving"
+    assert [ref["name"] for ref in guard["spec"]["targetRefs"]] == ["ml-gateway"]
+    (patch,) = guard["spec"]["configPatches"]
+    rules = find(objects, "HTTPRoute", "inference-route")["spec"]["rules"]
+    place = [rule["matches"][0]["path"]["value"] for rule in rules].index("/v1/models")
+    assert place == 1
+    assert patch["match"] == {
+        "context": "GATEWAY",
+        "routeConfiguration": {"vhost": {"route": {"name": f"ml-serving.inference-route.{place}"}}},
+    }
+    assert patch["patch"]["value"] == {"route": {"retry_policy": {"per_try_idle_timeout": "50s"}}}
+
+
+RULE = {
+    "matches": [{"path": {"type": "PathPrefix", "value": "/first"}}],
+    "backends": {"kserve-predictor": {"port": 8080}},
+}
+
+
 @pytest.mark.parametrize("idle", ["1m", "500ms", "0s", "30", "1.5s"])
 def test_stall_guard_takes_whole_seconds(refusal: Callable[..., str], idle: str) -> None:
     """An idle time that Envoy would not read, or that means none, is refused."""
-    assert "idle" in refusal("--set-string", f"llm.llm-service.stallGuard.idle={idle}")
+    for place in ("llm.llm-service", "routes.inference-route"):
+        assert "idle" in refusal("--set-string", f"{place}.stallGuard.idle={idle}")
 
 
 def test_grpc_route(render: Render) -> None:
@@ -154,6 +180,44 @@ def test_a_grpc_method_is_a_path(render: Render, method: dict[str, str], form: s
         if method or "headers" not in match:
             assert found.pop("path") == {"type": form, "value": path}
         assert found == {key: match[key] for key in match if key == "headers"}
+
+
+def test_callers_in_the_mesh_have_the_block_of_a_grpc_route(render: Render) -> None:
+    """Its backend has a VirtualService with a rule for each match, the most specific first, for its port alone."""
+    method = [{"method": {"service": "a.B"}}, {"method": {"type": "RegularExpression", "service": "a.*"}}]
+    exact = {"method": {"service": "a.B", "method": "C"}, "headers": [{"name": "X-Tier", "value": "gold"}]}
+    matches = f"routes.grpc-route.rules.infer.matches={json.dumps([*method, exact])}"
+    every = f"routes.grpc-route.rules.all={json.dumps({'backends': {'kserve-predictor': {'port': 9001}}})}"
+    route = find(render(*FULL, "--set-json", matches, "--set-json", every), "VirtualService", "kserve-predictor-grpc")
+    assert route["metadata"]["namespace"] == "ml-serving"
+    assert route["spec"]["hosts"] == ["kserve-predictor"]
+    found = [(rule["name"], rule.get("match"), rule["route"][0]["destination"]) for rule in route["spec"]["http"]]
+    infer = {"host": "kserve-predictor", "port": {"number": 9000}}
+    gold = {"x-tier": {"exact": "gold"}}
+    assert found == [
+        ("infer", [{"port": 9000, "uri": {"exact": "/a.B/C"}, "headers": gold}], infer),
+        ("infer", [{"port": 9000, "uri": {"prefix": "/a.B/"}}], infer),
+        ("infer", [{"port": 9000, "uri": {"regex": "/(a.*)/([^/]+)"}}], infer),
+        ("all", [{"port": 9001}], {"host": "kserve-predictor", "port": {"number": 9001}}),
+        ("rest", None, {"host": "kserve-predictor"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"routes": {"grpc-route": {"timeouts": False}}},
+        {"routes": {"grpc-route": {"enabled": False}}},
+        {"llm": {"kserve-predictor": {"namespace": "serving", "route": {"name": "own"}, "endpoints": {}}}},
+    ],
+)
+def test_no_second_route_for_callers_in_the_mesh(render: Render, tmp_path: Path, change: dict[str, Any]) -> None:
+    """None without timeouts, and none for a host that is routed already."""
+    file = tmp_path / "change.yaml"
+    file.write_text(json.dumps(change))
+    names = [found["metadata"]["name"] for found in kinds(render(*FULL, "-f", str(file)), "VirtualService")]
+    assert "kserve-predictor-grpc" not in names
+    assert len(names) > 1
 
 
 def test_a_grpc_route_without_timeouts_is_itself(render: Render, refusal: Callable[..., str]) -> None:

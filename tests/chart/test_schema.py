@@ -122,6 +122,8 @@ def test_full_values_use_every_option(schema: dict[str, Any], full_values: dict[
         for choice in node.get("anyOf", []):
             if jsonschema.Draft202012Validator({**choice, "$defs": schema["$defs"]}).is_valid(value):
                 walk(choice, value)
+        for each in value if isinstance(value, list) else ():
+            walk(node.get("items", {}), each)
         if not isinstance(value, dict):
             return
         for key, below in value.items():

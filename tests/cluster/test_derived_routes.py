@@ -1,5 +1,6 @@
 """What is derived into routes, and what findings say to put in their place, is taken by an API server."""
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,9 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.plugin.test_bad_input import GATEWAY, ISTIO, ours
 from tests.plugin.test_endpoints_write import INFER, STREAM, grpc, http_route, messages, path
 from tests.support.clusters import TestCluster
-from tests.support.streams import policy, rendered
+from tests.support.streams import policy, rendered, route
 
 PATHS = ("/v1/chat/completions", "/v1/embeddings", "/v1/realtime", "/v1/responses", "/v1/files")
 
@@ -37,6 +39,31 @@ def test_what_goes_in_a_grpc_routes_place_is_taken(cluster: TestCluster) -> None
     for parent in ("Gateway", "Service"):
         (said,) = messages(http_route(grpc(STREAM), grpc(INFER), kind="GRPCRoute", parent=parent), "MLM204")
         assert refusal(cluster, said.partition("in its place: ")[2]) == ""
+
+
+def test_a_derived_retry_budget_is_taken_and_so_is_the_rule_to_add(cluster: TestCluster) -> None:
+    """Beside what the rule has, in one that has nothing, and as the manifest that the finding carries."""
+    asked = policy(endpoints={"retryBudget": {"percent": 12.5, "minRetryConcurrency": 5}})
+    (said,) = messages(route(), "MLM218", asked)
+    manifest = said.partition("add: ")[2]
+    assert refusal(cluster, manifest) == ""
+    for traffic in (None, {"outlierDetection": {"consecutive5xxErrors": 5}}):
+        item = json.loads(manifest)
+        item["spec"] = {"host": "llm", **({"trafficPolicy": traffic} if traffic else {})}
+        derived = b"".join(rendered(f"{json.dumps(item)}\n---\n{route()}", asked).output).decode().partition("---")[0]
+        assert "minRetryConcurrency" in derived
+        assert refusal(cluster, derived) == ""
+        assert "spec.trafficPolicy.retryBudget.percent" in refusal(cluster, derived.replace("12.5", "112.5"))
+
+
+def test_the_api_server_refuses_what_is_told_to_be_refused_and_nothing_else(cluster: TestCluster) -> None:
+    """Every duration of MLM219, in a VirtualService and in an HTTPRoute; istiod's webhook is not here."""
+    for fields, said in ISTIO:
+        if not said.startswith("MLM205"):
+            assert bool(refusal(cluster, ours(**fields))) == bool(said), fields
+    for timeouts, said in GATEWAY:
+        text = http_route({**path("/v1/embeddings"), "timeouts": timeouts})
+        assert bool(refusal(cluster, text)) == bool(said), timeouts
 
 
 @pytest.fixture

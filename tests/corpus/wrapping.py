@@ -8,6 +8,7 @@ from typing import Any
 from dev.helm import Helm
 from mlmesh.graph.pods import pod_templates
 from mlmesh.graph.release import is_read
+from mlmesh.invariants.registry import rules
 from mlmesh.manifests import stream as manifests
 from mlmesh.manifests.objects import objects
 from tests.support.dialects import COPY
@@ -45,7 +46,7 @@ def policy_for(text: str) -> str:
         "components": components,
         # One stream, of Istio's injector tests, has a list of ports that the injector must refuse: nobody looks at it.
         "sidecars": {"training": {"excludePorts": None}},
-        "invariants": {"severity": dict.fromkeys(("MLM101", "MLM401", "MLM502", "MLM701"), "warning")},
+        "invariants": {"severity": {rule.code: "warning" for rule in rules() if rule.severity == "error"}},
     }
     return json.dumps(
         {"apiVersion": "mlmesh.dev/v1alpha1", "kind": "MeshPolicy", "metadata": {"name": "p"}, "spec": spec}

@@ -1,4 +1,4 @@
-"""The chart's stall guard: an answer that stops in the middle is cut, which no field of Istio's can do."""
+"""The chart's stall guards: an answer that stops in the middle is cut, which no field of Istio's can do."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -7,30 +7,46 @@ from typing import Any
 import pytest
 
 from dev.mesh.lab import Mesh
-from dev.mesh.traffic import Pod, eventually
+from dev.mesh.traffic import Pod, Response, eventually
 
 MeasuredBy = Callable[[str, str], None]
 
 LLM = "http://llm-service.ml-serving:8080"
 IDLE = 3
-NAME = "llm-service-stall-guard"
-VALUES = f"llm.llm-service.stallGuard.enabled=true,llm.llm-service.stallGuard.idle={IDLE}s"
+NAME, AT_GATEWAY = "llm-service-stall-guard", "inference-route-stall-guard"
+VALUES = ",".join(
+    f"{place}.stallGuard.enabled=true,{place}.stallGuard.idle={IDLE}s"
+    for place in ("llm.llm-service", "routes.inference-route")
+)
 TEMPLATE = "templates/traffic/envoyfilters.yaml"
+MODELS, HOST = "/v1/models/m", ("--header", "Host: inference.ml.example.com")
 
 proves_the_guard = pytest.mark.proves("envoyfilters", NAME)
+proves_the_gateways_guard = pytest.mark.proves("envoyfilters", AT_GATEWAY)
 
 
 @pytest.fixture(scope="module")
-def client(mesh: Mesh) -> Iterator[Pod]:
-    """A pod of ml-serving whose sidecar guards the chat endpoint, as the chart renders it; other tests' do not."""
+def guarded(mesh: Mesh) -> Iterator[None]:
+    """Both guards as the chart renders them, for the sidecars of ml-serving and for the gateway."""
     release = ("ml-mesh", "chart/", "--namespace", "ml-mesh", "--values", "values/demo.yaml", "--set", VALUES)
     done = mesh.helm.run("template", *release, "--show-only", TEMPLATE)
     assert done.returncode == 0, done.stderr
     mesh.apply(done.stdout)
+    yield
+    mesh.cluster.kubectl("delete", "envoyfilter", NAME, AT_GATEWAY, "--namespace", "ml-serving")
+
+
+def in_force(envoy: Pod) -> bool:
+    """Whether an Envoy has a guard."""
+    return bool(eventually(lambda: f'"per_try_idle_timeout": "{IDLE}s"' in envoy.envoy("config_dump")))
+
+
+@pytest.fixture(scope="module")
+def client(mesh: Mesh, guarded: None) -> Pod:
+    """A pod of ml-serving whose sidecar guards the chat endpoint; those of other namespaces do not."""
     pod = mesh.pod("ml-serving", app="model-registry")
-    assert eventually(lambda: f'"per_try_idle_timeout": "{IDLE}s"' in pod.envoy("config_dump"))
-    yield pod
-    mesh.cluster.kubectl("delete", "envoyfilter", NAME, "--namespace", "ml-serving")
+    assert in_force(pod)
+    return pod
 
 
 def ask(caller: Pod, path: str, do: str) -> tuple[int, bool, float, int]:
@@ -65,23 +81,23 @@ def test_what_flows_is_not_cut(client: Pod, measured: MeasuredBy) -> None:
 def test_only_the_route_of_the_endpoint_is_guarded(client: Pod, frontend: Pod) -> None:
     """In the client's Envoy the chat rule has the idle time, beside its own retries; no other rule, no other client."""
 
-    def guarded(node: Any) -> Iterator[dict[str, Any]]:
+    def routes_with(node: Any) -> Iterator[dict[str, Any]]:
         if isinstance(node, list):
             for below in node:
-                yield from guarded(below)
+                yield from routes_with(below)
         elif isinstance(node, dict):
             if "per_try_idle_timeout" in node.get("route", {}).get("retry_policy", {}):
                 yield node
             for below in node.values():
-                yield from guarded(below)
+                yield from routes_with(below)
 
-    routes = list(guarded(json.loads(client.envoy("config_dump"))))
+    routes = list(routes_with(json.loads(client.envoy("config_dump"))))
     assert {route["name"] for route in routes} == {"chat"}
     for route in routes:
         policy = route["route"]["retry_policy"]
         assert policy["per_try_idle_timeout"] == f"{IDLE}s"
         assert (policy["num_retries"], policy["retry_on"]) == (2, "5xx,reset")
-    assert not list(guarded(json.loads(frontend.envoy("config_dump"))))
+    assert not list(routes_with(json.loads(frontend.envoy("config_dump"))))
 
 
 @proves_the_guard
@@ -93,3 +109,39 @@ def test_an_answer_that_is_not_streamed_is_silent_until_it_is_complete(client: P
     measured(
         f"stall guard of {IDLE} s: an answer of 12 s that is not streamed", f"504 after {seconds:.1f} s and 3 tries"
     )
+
+
+@pytest.fixture(scope="module")
+def through(guarded: None, gateway: Pod, outsider: Pod) -> Callable[[str], Response]:
+    """`through(do)`: the answer by way of the gateway, from a server that does so."""
+    assert in_force(gateway)
+    return lambda do: outsider.call(
+        f"http://{gateway.address}{MODELS}", *HOST, "--body", "{}", "--header", f"x-do: {do}", timeout=40
+    )
+
+
+@proves_the_gateways_guard
+def test_the_gateway_cuts_a_stream_that_stalls(through: Callable[[str], Response], measured: MeasuredBy) -> None:
+    """The gateway's guard cuts what falls silent, and leaves what flows for longer than its idle time."""
+    answer = through("tokens=3,first=0.5,interval=8")
+    assert (answer.status, answer.cut, len(answer.arrivals)) == (200, True, 1)
+    assert IDLE - 0.1 < answer.seconds < IDLE + 2
+    measured(f"stall guard of {IDLE} s, gateway: a stream that stalls", f"cut after {answer.seconds:.1f} s")
+    answer = through("tokens=13,first=0.5,interval=0.5")
+    assert (answer.status, answer.cut, len(answer.arrivals)) == (200, False, 14)
+    assert answer.seconds > 2 * IDLE
+
+
+@proves_the_gateways_guard
+def test_the_gateway_does_not_repeat_what_it_cut(
+    mesh: Mesh, through: Callable[[str], Response], measured: MeasuredBy
+) -> None:
+    """An answer that is not streamed is cut at the idle time after one try: Istio's own retries are for no such end."""
+    server = mesh.pod("ml-serving", app="kserve-predictor")
+    server.forget()
+    answer = through("delay=12")
+    assert answer.status == 504
+    assert IDLE - 0.1 < answer.seconds < IDLE + 2
+    eventually(server.requests, 12)
+    assert len(server.requests()) == 1
+    measured(f"stall guard of {IDLE} s, gateway: an answer of 12 s", f"504 after {answer.seconds:.1f} s and 1 try")

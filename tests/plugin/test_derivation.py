@@ -211,6 +211,60 @@ def test_levels_lie_over_each_other() -> None:
     assert block(chat_type, known, ["other", "slow"]) == chat("420s", 2, "210s")
 
 
+def two_rules(kind: str = "VirtualService", name: str = "llm", namespace: str = "ml") -> str:
+    """A route with two rules for chats, of which one has a name, to one host."""
+    istio = kind == "VirtualService"
+    if istio:
+        send: dict[str, Any] = {"route": [{"destination": {"host": "llm"}}]}
+        match: dict[str, Any] = {"match": [{"uri": {"exact": "/v1/chat/completions"}}]}
+    else:
+        send = {"backendRefs": [{"name": "llm", "port": 80}]}
+        match = {"matches": [{"path": {"type": "Exact", "value": "/v1/chat/completions"}}]}
+    rules = [{**match, **send}, {"name": "long", **match, **send}]
+    return yaml.safe_dump(
+        {
+            "apiVersion": f"{'networking.istio.io' if istio else 'gateway.networking.k8s.io'}/v1",
+            "kind": kind,
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {"hosts": ["llm"], "http": rules} if istio else {"parentRefs": [{"name": "gw"}], "rules": rules},
+        }
+    )
+
+
+def timeouts_of(text: str, **objectives: Any) -> list[str]:
+    """The timeout of each rule under these objectives."""
+    (item,) = documents(rendered(text, policy(endpoints={"objectives": objectives}), namespace="ml"))
+    rules = item["spec"]["http" if item["kind"] == "VirtualService" else "rules"]
+    return [rule["timeout"] if "timeout" in rule else rule["timeouts"]["request"] for rule in rules]
+
+
+@pytest.mark.parametrize("kind", ["VirtualService", "HTTPRoute"])
+def test_a_route_has_objectives_of_its_own(kind: str) -> None:
+    """Over those of its host, key by key; a rule's over its route's; by the short name in the release's namespace."""
+    hosts = {"llm": ROUND_CHAT}
+    text = two_rules(kind)
+    assert timeouts_of(text, hosts=hosts) == ["120s", "120s"]
+    assert timeouts_of(text, hosts=hosts, routes={"llm": {"headroom": 2}}) == ["240s", "240s"]
+    assert timeouts_of(text, hosts=hosts, routes={"ml/llm#long": {"outputTokens": 3000}}) == ["120s", "320s"]
+    both = {"llm#long": {"outputTokens": 3000}, "llm": {"headroom": 2, "outputTokens": 2000}}
+    assert timeouts_of(text, hosts=hosts, routes=both) == ["440s", "640s"]
+    assert timeouts_of(text, hosts=hosts, routes={"other": {"headroom": 2}}) == ["120s", "120s"]
+    assert timeouts_of(text, hosts=hosts, routes={"elsewhere/llm": {"headroom": 2}}) == ["120s", "120s"]
+    far = two_rules(kind, namespace="far")
+    here = {"llm.far.svc.cluster.local": ROUND_CHAT}
+    assert timeouts_of(far, hosts=here, routes={"llm": {"headroom": 2}}) == ["120s", "120s"]
+    assert timeouts_of(far, hosts=here, routes={"far/llm": {"headroom": 2}}) == ["240s", "240s"]
+
+
+def test_a_routes_timeout_is_judged_by_its_own_objectives() -> None:
+    """MLM207 asks what the policy gives this rule, not what it gives another to the same host."""
+    text = two_rules().replace("- match:", "- timeout: 200s\n    match:")
+    for routes, told in (({}, 0), ({"llm#long": {"headroom": 2}}, 1), ({"llm": {"headroom": 2}}, 2)):
+        asked = policy(endpoints={"objectives": {"hosts": {"llm": ROUND_CHAT}, "routes": routes}})
+        found = [each.code for each in rendered(text, asked, namespace="ml").findings]
+        assert found.count("MLM207") == told, routes
+
+
 def test_grpc_adds_what_its_status_needs_to_the_default_alone() -> None:
     """A predict over gRPC is also repeated when the server says UNAVAILABLE; a retryOn of the policy's own is left."""
     predict = [TYPES["predict"]]
@@ -287,6 +341,11 @@ REFUSED: list[tuple[dict[str, Any], list[str]]] = [
     ({"types": {"chat": {"coldStart": "5d"}}}, ["coldStart: '5d' is not a duration"]),
     ({"types": {"chat": {"duplicates": "yes"}}}, ["duplicates: 'yes' is not known", "any, safe, none"]),
     ({"types": {"chat": {"rule": "lesson"}}}, ["rule: 'lesson' is not known", "attempts, all-tries"]),
+    ({"routes": {"a": {"headroom": 2}}}, ["routes.a.headroom tells nothing without"]),
+    (
+        {"routes": {"a": {**ROUND_CHAT, "maxOutputTokens": 2000}, "a#b": {"maxOutputTokens": 500}}},
+        ["routes.a.outputTokens 1000 is above maxOutputTokens 500 of spec.endpoints.objectives.routes.a#b"],
+    ),
     ({"types": {"image": {"queue": "5s"}}}, ["types.image: unknown key"]),
     ({"type": {}}, ["objectives.type: unknown key", "did you mean types?"]),
     ({"types": {"chat": {"ttft": "5s"}}}, ["chat.ttft: unknown key"]),
@@ -315,6 +374,8 @@ def test_objectives_that_cannot_be_are_refused(objectives: dict[str, Any], expec
         {"default": {"duplicates": "none"}, "types": {"chat": {"duplicates": "any", "attempts": 2}}},
         {"types": {"chat": {**ROUND_CHAT, "maxOutputTokens": 1000}}},
         {"hosts": {}},
+        {"hosts": {"a": ROUND_CHAT}, "routes": {"r": {"headroom": 2}}},
+        {"default": {"duplicates": "none"}, "routes": {"r#x": {"duplicates": "any", "attempts": 2}}},
     ],
 )
 def test_objectives_that_complete_each_other_are_taken(objectives: dict[str, Any]) -> None:

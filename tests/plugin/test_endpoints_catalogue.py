@@ -96,15 +96,18 @@ def test_a_virtualservice_tells_the_type_of_every_path(base: str) -> None:
 
 @pytest.mark.parametrize("base", BASES)
 def test_an_httproute_tells_the_type_of_every_path(base: str) -> None:
-    """Exact and RegularExpression each tell it."""
-    for form in ("Exact", "RegularExpression"):
-        matches = [
-            {
-                "path": {"type": form, "value": base + path if form == "Exact" else escaped(base + path)},
-                **({"method": method} if method else {}),
-            }
-            for path, method, _ in PATHS
-        ]
+    """Exact, with a final slash, and RegularExpression, whole or with an end of its own, each tell it."""
+    for form in ("exact", "slash", "regex", "end of a regex"):
+        matches = []
+        for path, method, _ in PATHS:
+            whole = base + path
+            value = {
+                "exact": {"type": "Exact", "value": whole},
+                "slash": {"type": "Exact", "value": whole + "/"},
+                "regex": {"type": "RegularExpression", "value": escaped(whole)},
+                "end of a regex": {"type": "RegularExpression", "value": f"^{escaped(whole)}/?$"},
+            }[form]
+            matches.append({"path": value, **({"method": method} if method else {})})
         wrong = [
             (path, method, kind, types)
             for (path, method, kind), types in zip(PATHS, told("HTTPRoute", matches), strict=True)
@@ -113,12 +116,13 @@ def test_an_httproute_tells_the_type_of_every_path(base: str) -> None:
         assert wrong == [], form
 
 
+@pytest.mark.parametrize("base", ["", "/openai/v1", "/team/v1", "/ns/llama-3.1_8b", "/publishers/ns/models/m"])
 @pytest.mark.parametrize("route", ["VirtualService", "HTTPRoute"])
-def test_a_prefix_tells_the_type_it_ends_in_first_or_nothing_where_that_is_a_listing(route: str) -> None:
+def test_a_prefix_tells_the_type_it_ends_in_first_or_nothing_where_that_is_a_listing(route: str, base: str) -> None:
     """What comes along stands behind it; a prefix above paths of several types tells nothing."""
     matches: list[dict[str, Any]] = []
     for path, method, _ in PATHS:
-        whole = f"/team/v1{path}"
+        whole = base + path
         if route == "VirtualService":
             matches.append({"uri": {"prefix": whole}, **({"method": {"exact": method}} if method else {})})
         else:
@@ -159,21 +163,30 @@ def test_a_prefix_tells_nothing_or_every_type_that_it_takes() -> None:
 
 
 def test_every_grpc_method_has_its_type_on_every_kind_of_route() -> None:
-    """By name, by a regular expression, as the path that it is, and among those of its service."""
-    exact = [{"method": {"service": service, "method": method}} for service, method, _ in CALLS]
-    regular = [
-        {"method": {"type": "RegularExpression", "service": escaped(service), "method": method}}
-        for service, method, _ in CALLS
-    ]
-    http = [{"path": {"type": "Exact", "value": f"/{service}/{method}"}} for service, method, _ in CALLS]
-    istio = [{"uri": {"exact": f"/{service}/{method}"}} for service, method, _ in CALLS]
-    prefixes = [{"path": {"type": "PathPrefix", "value": f"/{service}/{method}"}} for service, method, _ in CALLS]
+    """By name, by a regular expression, and as the path that it is, in each form that the kind of route has."""
     expected = [[kind] for _, _, kind in CALLS]
-    assert told("GRPCRoute", exact) == expected
-    assert told("GRPCRoute", regular) == expected
-    assert told("HTTPRoute", http) == expected
-    assert told("HTTPRoute", prefixes) == expected
-    assert told("VirtualService", istio) == expected
+    for form in ("Exact", "RegularExpression", None):
+        named: list[dict[str, Any]] = [
+            {
+                "service": escaped(service) if form == "RegularExpression" else service,
+                "method": method,
+                **({"type": form} if form else {}),
+            }
+            for service, method, _ in CALLS
+        ]
+        assert told("GRPCRoute", [{"method": method} for method in named]) == expected, form
+    paths = [f"/{service}/{method}" for service, method, _ in CALLS]
+    for form in ("Exact", "PathPrefix", "RegularExpression"):
+        values = map(escaped, paths) if form == "RegularExpression" else paths
+        http = [{"path": {"type": form, "value": value}} for value in values]
+        assert told("HTTPRoute", http) == expected, form
+    for form in ("exact", "regex"):
+        values = map(escaped, paths) if form == "regex" else paths
+        assert told("VirtualService", [{"uri": {form: value}} for value in values]) == expected, form
+    raw = told("VirtualService", [{"uri": {"prefix": path}} for path in paths])
+    for path, types, kind in zip(paths, raw, expected, strict=True):
+        along = any(other != path and other.startswith(path) for other in paths)
+        assert set(kind) <= set(types) if along else types == kind, path
 
 
 def test_a_grpc_service_is_a_prefix_and_a_method_alone_is_that_of_any_service() -> None:

@@ -32,7 +32,7 @@ def test_a_second_run_gives_the_same_bytes(
 
 
 def test_only_what_the_plan_names_has_changed(helm: Callable[[str], Helm], tmp_path: Path) -> None:
-    """The demo's policy, nine workloads and LLM routes change, and no other byte of the stream."""
+    """The demo's policy, nine workloads, the routes of LLM and gRPC change, and no other byte of the stream."""
     text = stream(helm("helm3"), tmp_path, "demo.yaml")
     result = rendered(text)
     assert sorted((patch.kind, patch.role) for patch in result.patches) == [
@@ -40,10 +40,11 @@ def test_only_what_the_plan_names_has_changed(helm: Callable[[str], Helm], tmp_p
         ("DaemonSet", "monitoring"),
         *[("Deployment", "inference")] * 4,
         ("Deployment", "model-registry"),
+        ("HTTPRoute", ""),
         ("Job", "training"),
         ("MeshPolicy", ""),
         ("StatefulSet", "feature-store"),
-        ("VirtualService", ""),
+        *[("VirtualService", "")] * 2,
     ]
     changed = {patch.document for patch in result.patches}
     before = [part for index, part in enumerate(text.split("\n---\n")) if index not in changed]

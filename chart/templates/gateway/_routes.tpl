@@ -39,7 +39,7 @@ spec:
       matches:
         {{- if $asHTTP }}
         {{- range . }}
-        - {{- include "ml-mesh.grpcMatch" . | nindent 10 }}
+        - {{ include "ml-mesh.grpcMatch" . | trim | indent 10 | trim }}
         {{- end }}
         {{- else }}
         {{- toYaml . | nindent 8 }}
@@ -54,23 +54,11 @@ spec:
 {{- end }}
 {{- end -}}
 
-{{- /* A GRPCRoute's match as an HTTPRoute has it: the path of a gRPC request is /package.Service/Method. */ -}}
+{{- /* A GRPCRoute's match as an HTTPRoute has it. */ -}}
 {{- define "ml-mesh.grpcMatch" -}}
 {{- with .method }}
 path:
-  {{- if eq (default "Exact" .type) "RegularExpression" }}
-  type: RegularExpression
-  value: {{ printf "/(%s)/(%s)" (default "[^/]+" .service) (default "[^/]+" .method) | quote }}
-  {{- else if not .service }}
-  type: RegularExpression
-  value: {{ printf "/[^/]+/%s" .method | quote }}
-  {{- else if .method }}
-  type: Exact
-  value: {{ printf "/%s/%s" .service .method | quote }}
-  {{- else }}
-  type: PathPrefix
-  value: {{ printf "/%s" .service | quote }}
-  {{- end }}
+  {{- include "ml-mesh.grpcPath" . | nindent 2 }}
 {{- end }}
 {{- with .headers }}
 headers:
@@ -79,4 +67,21 @@ headers:
 {{- if not (or .method .headers) }}
 path: {type: PathPrefix, value: /}
 {{- end }}
+{{- end -}}
+
+{{- /* A GRPCRoute's method as the path of its requests, which is /package.Service/Method. */ -}}
+{{- define "ml-mesh.grpcPath" -}}
+{{- if eq (default "Exact" .type) "RegularExpression" -}}
+type: RegularExpression
+value: {{ printf "/(%s)/(%s)" (default "[^/]+" .service) (default "[^/]+" .method) | quote }}
+{{- else if not .service -}}
+type: RegularExpression
+value: {{ printf "/[^/]+/%s" .method | quote }}
+{{- else if .method -}}
+type: Exact
+value: {{ printf "/%s/%s" .service .method | quote }}
+{{- else -}}
+type: PathPrefix
+value: {{ printf "/%s" .service | quote }}
+{{- end -}}
 {{- end -}}

@@ -2,25 +2,27 @@
 
 import os
 import sys
+from types import SimpleNamespace
 
 import click
 
 from mlmesh.baseline import Baseline, write
-from mlmesh.commands.fixes import diff, fixed
 from mlmesh.commands.inputs import Inputs
 from mlmesh.files import read_files, write_report
 from mlmesh.invariants.registry import documentation
-from mlmesh.model.errors import InputError
+from mlmesh.model.errors import InputError, MlmeshError, defect
 from mlmesh.model.findings import ERROR
-from mlmesh.options import BASELINE, CONTEXT, NAMESPACE, POLICY, REPORT, REPORT_FORMAT, WARN_ONLY
+from mlmesh.options import BASELINE, CONTEXT, NAMESPACE, POLICY, REPORT, REPORT_FORMAT, WARN_ONLY, Option
 from mlmesh.post_help import click_option
 from mlmesh.post_renderer import post_render
-from mlmesh.reports.forms import FORMS, written
-from mlmesh.reports.text import findings_text
+from mlmesh.reports.forms import written
+from mlmesh.reports.text import error_text, findings_text
+from mlmesh.reports.words import printable, title
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
+    from typing import Any
 
     from mlmesh.model.findings import Finding
 
@@ -32,7 +34,7 @@ are one release; each finding names the file and the line that it is in.
   helm template ml-mesh chart/ | mlmesh check --post-render     a release, as the post-renderer leaves it
   mlmesh check manifests/                                       a folder, as it is
   mlmesh check manifests/ --format sarif >mlmesh.sarif          for code scanning; also json, junit, github
-  mlmesh check manifests/ --fix --diff                          what --fix would change
+  mlmesh check manifests/ --diff                                what --fix would change
   mlmesh check manifests/ --write-baseline baseline.json        what is known from now on
 
 `mlmesh rules CODE` explains a finding. One object is excused by an annotation with a reason,
@@ -44,92 +46,127 @@ Exit codes:
   1    one is
   2    the manifests, the policy or the call is wrong
   3    a defect of mlmesh
+  141  the reader of standard output went away
 """
+FORMAT = Option("--format", "FORMAT", "Text, or a form for programs.", choices=REPORT_FORMAT.choices)
+POST_RENDER = Option("--post-render", "", "Judge what the post-renderer would make of them.")
+FIX = Option("--fix", "", "Mend what changes nothing that works; the files are rewritten, standard input goes on.")
+UNSAFE_FIXES = Option("--unsafe-fixes", "", "Mend also what may need a look: read the diff.")
+DIFF = Option("--diff", "", "Show what a fix would change (--fix, if none is named), and write nothing.")
+WRITE_BASELINE = Option("--write-baseline", "FILE", "Write all findings to a baseline; exit code 0.")
+NO_MANIFESTS = ("baseline", "write_baseline", "report")  # options whose files a folder may hold
 
 
-def check(  # noqa: PLR0917 - click passes them by name
-    sources: tuple[str, ...],
-    form: str,
-    policy: tuple[str, ...],
-    context: tuple[str, ...],
-    namespace: str | None,
-    baseline: str | None,
-    write_baseline: str | None,
-    report: str | None,
-    report_format: str | None,
-    **switches: bool,
-) -> None:
-    """The command's body; leaves by click's exit with 1 where an invariant is broken."""
-    inputs = Inputs(sources)
-    files, around = read_files(policy), read_files(context)
+def check(**options: "Any") -> None:
+    """The command's body, with its options by name; it leaves by click's exit.
+
+    Whatever ended the run, a report in a form for programs says so: an empty one would be taken for a clean run.
+    """
+    asked = SimpleNamespace(**options)
+    findings: list[Finding] = []
+    note = ""
+    error: MlmeshError | None = None
+    try:
+        findings, note = _judge(asked)
+    except MlmeshError as caught:
+        error = caught
+    except BrokenPipeError:
+        raise
+    except Exception as caught:
+        error = defect(caught)
+
+    def shown(form: str, *, colour: bool = False) -> str:
+        if form != "text":
+            return written(form, findings, documentation, error)
+        return (
+            error_text(error, refused=False)
+            if error
+            else findings_text(findings, refused=False, note=note, colour=colour)
+        )
+
+    stream = sys.stderr if _is_taken(asked) else sys.stdout
+    if error is not None:
+        click.echo(error_text(error, refused=False), err=True, nl=False)
+    if error is None or asked.form != "text":
+        colour = _colour(stream.isatty())
+        click.echo(shown(asked.form, colour=colour), nl=False, file=stream, color=colour)
+    if asked.report:
+        write_report(asked.report, shown(asked.report_format or "text"))
+    broken = any(finding.severity == ERROR for finding in findings) and not asked.warn_only and not asked.write_baseline
+    click.get_current_context().exit(int(broken) if error is None else error.exit_code)
+
+
+def _judge(asked: SimpleNamespace) -> "tuple[list[Finding], str]":
+    """(findings, what there is to say besides). Fixes are made, and a baseline is written. Raises MlmeshError."""
+    fixing = asked.fix or asked.unsafe_fixes or asked.diff
+    if fixing and asked.post_render:
+        raise InputError(
+            "a fix is made in files as they are, and --post-render judges what would become of them",
+            remedy="leave one of the two out",
+        )
+    files = {name: getattr(asked, name) for name in NO_MANIFESTS}
+    inputs = Inputs(asked.sources, [name for name in files.values() if name])
+    policy, context = read_files(asked.policy), read_files(asked.context)
 
     def judged() -> "list[Finding]":
         try:
             return post_render(
-                inputs.stream, files, context=around, namespace=namespace or "", as_it_is=not switches["post_render"]
+                inputs.stream, policy, context=context, namespace=asked.namespace or "", as_it_is=not asked.post_render
             ).findings
         except InputError:
             inputs.blame()
             raise
 
-    findings = judged()
-    if switches["fix"] or switches["unsafe_fixes"]:
-        texts = fixed(inputs, findings, unsafe=switches["unsafe_fixes"])
-        if switches["diff"]:
-            click.echo(diff(inputs, texts), nl=False)
-            return
-        findings = _mended(inputs, texts, findings, judged)
-    note = ""
-    if baseline:
-        ((name, content),) = read_files([baseline])
-        findings, note = Baseline(name, content).settled(findings)
-    if write_baseline:
-        write_report(write_baseline, write(findings))
-        note += f" {len(findings)} written to {write_baseline}."
-    inputs.locate(findings)
-    broken = any(finding.severity == ERROR for finding in findings)
-    if switches["warn_only"] and broken:
+    found = judged()
+    if fixing:
+        found = _mended(asked, inputs, found, judged)
+    findings, note = found, ""
+    if asked.baseline:
+        ((name, content),) = read_files([asked.baseline])
+        findings, note = Baseline(name, content).settled(found)
+    if asked.write_baseline:
+        write_report(asked.write_baseline, write(found), what="baseline")
+        note += f" {len(found)} written to {asked.write_baseline}."
+    if asked.warn_only and any(finding.severity == ERROR for finding in findings):
         note += " Errors are let through: --warn-only."
-    if report:
-        write_report(report, _shown(report_format or "text", findings, note))
-    colour = _colour()
-    text = _shown(form, findings, note, colour=colour)
-    piped = "-" in inputs.names and (switches["fix"] or switches["unsafe_fixes"])  # the manifests have standard output
-    click.echo(text, nl=False, err=piped, color=colour)
-    if broken and not switches["warn_only"] and not write_baseline:
-        click.get_current_context().exit(1)
+    inputs.locate(findings)
+    return findings, note
 
 
 def _mended(
-    inputs: Inputs, texts: list[bytes], before: "list[Finding]", judged: "Callable[[], list[Finding]]"
+    asked: SimpleNamespace, inputs: Inputs, findings: "list[Finding]", judged: "Callable[[], list[Finding]]"
 ) -> "list[Finding]":
-    """Write the mended files, standard input's to standard output, and judge again."""
-    for name, old, new in zip(inputs.names, inputs.texts, texts, strict=True):
-        if name == "-":
-            sys.stdout.buffer.write(new)
-            sys.stdout.buffer.flush()
-        elif new != old:
-            with open(name, "wb") as target:
-                target.write(new)
-    inputs.texts = texts
-    after = judged()
-    left = {finding.fingerprint for finding in after}
-    mended = [finding for finding in before if finding.fingerprint not in left]
-    for finding in mended:
-        click.echo(f"mended: {finding.code} {finding.kind} {finding.name} {finding.pointer}", err=True)
-    return after
+    """Make the fixes in the files, or only show them; the findings of the files as they are then."""
+    from mlmesh.commands.fixes import diff, mend
+
+    before = inputs.texts
+    left = mend(inputs, findings, judged, unsafe=asked.unsafe_fixes)
+    if not asked.diff:
+        inputs.save(before)
+    kept = {finding.fingerprint for finding in left}
+    for finding in findings:
+        if finding.fingerprint not in kept:
+            done = "would mend" if asked.diff else "mended"
+            click.echo(printable(f"{done}: {finding.code} {title(finding)} {finding.pointer}"), err=True)
+    if asked.diff:
+        click.echo(diff(inputs, before), nl=False)
+        inputs.texts = before
+        return findings
+    if "-" in inputs.names:
+        sys.stdout.buffer.write(inputs.texts[inputs.names.index("-")])
+        sys.stdout.buffer.flush()
+    return left
 
 
-def _shown(form: str, findings: "Sequence[Finding]", note: str, *, colour: bool = False) -> str:
-    if form == "text":
-        return findings_text(findings, refused=False, note="." + note if note else "", colour=colour)
-    return written(form, findings, documentation())
+def _is_taken(asked: SimpleNamespace) -> bool:
+    """Whether standard output has something else than the report: the diff, or the manifests with their fixes."""
+    return bool(asked.diff or ((asked.fix or asked.unsafe_fixes) and "-" in (asked.sources or ("-",))))
 
 
-def _colour() -> bool:
+def _colour(terminal: bool) -> bool:
     if os.environ.get("NO_COLOR"):
         return False
-    return bool(os.environ.get("FORCE_COLOR")) or sys.stdout.isatty()
+    return terminal or bool(os.environ.get("FORCE_COLOR"))
 
 
 COMMAND = click.Command(
@@ -138,12 +175,8 @@ COMMAND = click.Command(
     help=HELP,
     params=[
         click.Argument(["sources"], metavar="[FILE|DIR|-]...", nargs=-1),
-        click.Option(["--format", "form"], type=click.Choice(FORMS), default="text", show_default=True),
-        click.Option(["--post-render"], is_flag=True, help="Judge what the post-renderer would make of them."),
-        click.Option(["--fix"], is_flag=True, help="Mend what changes nothing that works; the files are rewritten."),
-        click.Option(["--unsafe-fixes"], is_flag=True, help="Mend also what may need a look: read the diff."),
-        click.Option(["--diff"], is_flag=True, help="With a fix: show the changes, and write nothing."),
-        click.Option(["--write-baseline"], metavar="FILE", help="Write all findings to a baseline; exit code 0."),
-        *map(click_option, (POLICY, CONTEXT, NAMESPACE, BASELINE, WARN_ONLY, REPORT, REPORT_FORMAT)),
+        click_option(FORMAT, name="form", default="text"),
+        *map(click_option, (POST_RENDER, FIX, UNSAFE_FIXES, DIFF)),
+        *map(click_option, (POLICY, CONTEXT, NAMESPACE, BASELINE, WRITE_BASELINE, WARN_ONLY, REPORT, REPORT_FORMAT)),
     ],
 )

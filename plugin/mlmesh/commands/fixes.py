@@ -1,64 +1,93 @@
 """What mends findings, written into the texts that they are in."""
 
+from mlmesh.commands.conflicts import Accepted
 from mlmesh.manifests.editor import edit
 from mlmesh.manifests.stream import read
-from mlmesh.model.errors import DefectError, InputError
+from mlmesh.model.errors import DefectError, InputError, MlmeshError
+from mlmesh.model.masking import masked
+from mlmesh.reports.words import relative
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from mlmesh.commands.inputs import Inputs
+    from mlmesh.manifests.stream import Document
     from mlmesh.model.findings import Finding
-    from mlmesh.model.patches import Operation
+
+ROUNDS = 10  # a fix can make room for another; ones that undo each other must end
 
 
-def fixed(inputs: "Inputs", findings: "Sequence[Finding]", *, unsafe: bool) -> list[bytes]:
-    """Each text with the safe fixes made in it, and with the unsafe ones where they are asked for.
+def mend(
+    inputs: "Inputs", findings: "list[Finding]", judged: "Callable[[], list[Finding]]", *, unsafe: bool
+) -> "list[Finding]":
+    """The findings that are left when every fix was made in the texts of ``inputs``; no file is written.
 
-    A fix whose place an earlier one has changed is left for the next run. Raises InputError.
+    Safe fixes are made, the unsafe ones where they are asked for. ``judged`` gives the findings of the texts as they
+    are. Of fixes of the same place one is made at a time, and what it left is judged again.
     """
+    for _ in range(ROUNDS):
+        texts = _fixed(inputs, findings, unsafe=unsafe)
+        if texts == inputs.texts:
+            break
+        inputs.texts = texts
+        findings = judged()
+    return findings
+
+
+def _fixed(inputs: "Inputs", findings: "Sequence[Finding]", *, unsafe: bool) -> list[bytes]:
+    """Each text with the fixes in it that do not touch each other. Raises InputError."""
     stream = read(inputs.stream)
     wanted: dict[int, list[Finding]] = {}
     for finding in findings:
         if finding.operations and (unsafe or finding.fix == "safe"):
             wanted.setdefault(finding.document, []).append(finding)
     texts = []
-    for text, (first, end) in zip(inputs.texts, inputs.split(len(stream.documents)), strict=True):
+    for text, first in zip(inputs.texts, inputs.split(len(stream.documents)), strict=True):
         own = read(text)
         changed = {}
         for document in own.documents:
-            operations = _together(wanted.get(first + document.index, ()))
-            if operations and first + document.index < end:
-                try:
-                    changed[document.index] = edit(document, operations)[0]
-                except DefectError:  # two fixes of one place: the first alone
-                    changed[document.index] = edit(document, wanted[first + document.index][0].operations)[0]
-                except InputError:
-                    continue  # the text does not allow it: the finding stays
+            here = wanted.get(first + document.index, ())
+            new = _edited(document, here) if here else None
+            if new is not None:
+                changed[document.index] = new
         texts.append(b"".join(own.write(changed)))
     return texts
 
 
-def _together(findings: "Sequence[Finding]") -> "list[Operation]":
-    """The operations of several findings; a map that two of them would make is made once."""
-    made: set[str] = set()
-    operations = []
-    for operation in (each for finding in findings for each in finding.operations):
-        if operation["op"] == "add" and operation["value"] == {}:
-            if operation["path"] in made:
-                continue
-            made.add(operation["path"])
-        operations.append(operation)
-    return operations
+def _edited(document: "Document", findings: "Sequence[Finding]") -> bytes | None:
+    """The document's text with fixes; None where it allows none of them."""
+    accepted = Accepted(document.data)
+    # the last place first: what is taken out of a list there leaves the numbers before it as they are
+    taken = [finding for finding in reversed(findings) if accepted.take(finding.operations)]
+    try:
+        return edit(document, accepted.operations)[0]
+    except MlmeshError as error:
+        if len(taken) == 1:
+            if isinstance(error, DefectError):
+                raise
+            return None  # the text does not allow it: the finding stays
+    for finding in taken:  # one of them is in the way: the first that can be made, alone
+        try:
+            return edit(document, finding.operations)[0]
+        except InputError:
+            continue
+    return None
 
 
-def diff(inputs: "Inputs", texts: "Sequence[bytes]") -> str:
-    """A unified diff of every text that would change."""
+def diff(inputs: "Inputs", before: "Sequence[bytes]") -> str:
+    """A unified diff of every text that was changed; lines around a change that may hold a secret are masked."""
     from difflib import unified_diff
 
     out: list[str] = []
-    for name, old, new in zip(inputs.names, inputs.texts, texts, strict=True):
-        before, after = (each.decode("utf-8", "replace").splitlines(keepends=True) for each in (old, new))
-        out += unified_diff(before, after, f"a/{name}", f"b/{name}")
+    for name, old, new in zip(inputs.names, before, inputs.texts, strict=True):
+        if old != new:
+            shown = relative(name)
+            out += unified_diff(_lines(old), _lines(new), f"a/{shown}", f"b/{shown}")
     return "".join(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in out)
+
+
+def _lines(text: bytes) -> list[str]:
+    lines = text.decode("utf-8", "replace").split("\n")
+    last = lines.pop()
+    return [f"{line}\n" for line in masked(lines)] + ([masked([last])[0]] if last else [])

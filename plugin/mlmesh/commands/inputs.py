@@ -1,5 +1,6 @@
 """Files, folders and standard input as one release, and the way back from its lines to theirs."""
 
+import os
 from pathlib import Path
 
 from mlmesh.files import read_input
@@ -19,9 +20,15 @@ SUFFIXES = (".yaml", ".yml", ".json")
 class Inputs:
     """Several texts as one stream. ``names`` are their files', ``texts`` their contents; "-" is standard input."""
 
-    def __init__(self, sources: "Sequence[str]") -> None:
-        """Raises InputError for what cannot be read, and for a folder without manifests."""
-        self.names = list(dict.fromkeys(name for source in sources or ["-"] for name in _files(source)))
+    def __init__(self, sources: "Sequence[str]", besides: "Sequence[str]" = ()) -> None:
+        """``besides`` are files that a folder may hold and that are no manifests.
+
+        Raises InputError for what cannot be read, for a folder without manifests, and for a chart.
+        """
+        left_out = {os.path.realpath(name) for name in besides}
+        names = [name for source in sources or ["-"] for name in _files(source, left_out)]
+        # by another spelling or a link a file is the same, and its objects are there once
+        self.names = list({os.path.realpath(name): name for name in reversed(names)}.values())[::-1]
         self.texts = [read_input(name) for name in self.names]
 
     @property
@@ -63,34 +70,57 @@ class Inputs:
                     list(objects(document, document.data))
             except InputError as error:
                 remedy = error.remedy or "name the files that hold manifests"
+                if len(self.names) > 1:
+                    remedy += "; or name only the files and folders that hold manifests"
                 raise InputError(error.what, place=f"{name}, {error.place}", remedy=remedy) from None
 
-    def split(self, documents: int) -> "list[tuple[int, int]]":
-        """The documents of each text, as (first, one behind the last). Raises InputError if they are not all of it."""
+    def split(self, documents: int) -> list[int]:
+        """The number of the first document of each text. Raises InputError if the texts are not all of them."""
         found = []
         at = 0
         for text in self.texts:
-            count = len(read(text).documents)
-            found.append((at, at + count))
-            at += count
+            found.append(at)
+            at += len(read(text).documents)
         if at != documents:
             raise InputError("the files do not part where their documents do", remedy="check each file by itself")
         return found
 
+    def save(self, before: "Sequence[bytes]") -> None:
+        """Write the files whose text is not what it was. Raises InputError."""
+        for name, old, new in zip(self.names, before, self.texts, strict=True):
+            if name != "-" and new != old:
+                try:
+                    with open(name, "r+b") as target:  # the file itself: its mode, its links and its owner stay
+                        target.write(new)
+                        target.truncate()
+                except OSError as problem:
+                    raise InputError(
+                        f"the file cannot be written: {problem.strerror or 'it is a pipe'}",
+                        place=name,
+                        remedy="--diff shows what would be written",
+                    ) from None
 
-def _files(source: str) -> list[str]:
+
+def _files(source: str, left_out: set[str]) -> list[str]:
     path = Path(source)
-    if source == "-" or not path.is_dir():
+    if source in ("", "-"):
         return [source]
-    if (path / "Chart.yaml").exists() and (path / "templates").is_dir():
-        raise InputError(
-            "the folder is a chart: its templates are no manifests yet",
-            place=source,
-            remedy=f"render it first: helm template {source} | mlmesh check",
-        )
-    found = sorted(str(file) for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
+    if not path.is_dir():
+        return [str(path)]
+    found = []
+    for each, below, names in os.walk(path):
+        folder = str(Path(each))
+        if "Chart.yaml" in names and "templates" in below:
+            raise InputError(
+                "the folder is a chart: its templates are no manifests yet",
+                place=folder,
+                remedy=f"render it first: helm template {folder} | mlmesh check",
+            )
+        below[:] = [name for name in below if not name.startswith(".")]
+        files = (os.path.join(folder, name) for name in names if name.endswith(SUFFIXES) and not name.startswith("."))
+        found += [str(Path(file)) for file in files if os.path.realpath(file) not in left_out]
     if not found:
         raise InputError(
             "the folder holds no manifests", place=source, remedy=f"name files or a folder with {', '.join(SUFFIXES)}"
         )
-    return found
+    return sorted(found)

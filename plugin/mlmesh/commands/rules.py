@@ -19,23 +19,16 @@ List the invariants, or explain one: why it matters, what breaks it, what keeps 
 \b
   mlmesh rules                    all, a line each
   mlmesh rules MLM101             what a finding of this code means
-  mlmesh rules --format json      for programs
+  mlmesh rules --format json      for programs; with a code its documentation, too
 """
 
 
 def show(code: str | None, form: str) -> None:
     """The command's body. Raises InputError for a code that no rule has."""
-    chosen = rules()
-    if code is not None:
-        chosen = tuple(rule for rule in chosen if code.upper() == rule.code or code == rule.name)
-        if not chosen:
-            from difflib import get_close_matches
-
-            known = [word for rule in rules() for word in (rule.code, rule.name)]
-            near = get_close_matches(code, known, 3, 0.5)
-            raise InputError(f"there is no rule {code}", remedy=f"near: {', '.join(near)}" if near else "mlmesh rules")
+    chosen = rules() if code is None else (_named(code),)
     if form == "json":
-        shape = {"version": 1, "rules": [_entry(rule) for rule in chosen]}
+        entries = [_entry(rule) | ({"doc": rule.doc} if code is not None else {}) for rule in chosen]
+        shape = {"version": 1, "rules": entries}
         click.echo(json.dumps(shape, indent=2, ensure_ascii=False))
     elif code is None:
         width = max(len(rule.name) for rule in chosen)
@@ -45,6 +38,24 @@ def show(code: str | None, form: str) -> None:
         (rule,) = chosen
         click.echo(f"{rule.code} {rule.name}: {rule.severity}; evidence: {rule.confidence}; fix: {rule.fix}")
         click.echo(f"judged on {', '.join(rule.judges)}\n\n{rule.doc}")
+
+
+def _named(code: str) -> "Rule":
+    """The rule of a code or a name, in whatever case."""
+    known = {word: rule for rule in rules() for word in (rule.code.lower(), rule.name)}
+    word = code.strip().lower().replace("_", "-")
+    if word in known:
+        return known[word]
+    from difflib import get_close_matches
+
+    if word.isdecimal():
+        word = f"mlm{word}"
+    words = [each for each in known if each.startswith(word)] or get_close_matches(word, known, 3, 0.5)
+    near = [known[each] for each in words[:3]]
+    told = ", ".join(dict.fromkeys(f"{rule.code} {rule.name}" for rule in near))
+    raise InputError(
+        f"there is no rule {code}", remedy=f"near are {told}" if told else "`mlmesh rules` lists all of them"
+    )
 
 
 def _entry(rule: "Rule") -> "dict[str, Any]":

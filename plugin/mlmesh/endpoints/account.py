@@ -1,5 +1,7 @@
 """What there is to say of each rule of a release's routes: types, each number and where it is from, the worst case.
 
+What KServe routes by an InferenceService or an LLMInferenceService is a rule, too.
+
 A route is followed by the proxies that it is attached to: a gateway, the sidecars of its callers, or both. A caller
 with a sidecar that goes through a gateway passes two, of which the first has only what Istio does by itself.
 """
@@ -18,10 +20,12 @@ from mlmesh.model.units import duration_ms
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     from mlmesh.graph.release import Release
+    from mlmesh.manifests.objects import KubeObject
+    from mlmesh.model.patches import Patch
 
 GATEWAY, SIDECAR = "gateway", "sidecar"
 _LARGE = ("transcription", "transfer")  # types whose requests are files: over 1 MiB they are not repeated
@@ -47,6 +51,10 @@ class Account:
             for key, found in held
             for name, value in _flat(key, found)
         ]
+        if rule.owner.kind == "InferenceService" and not own:
+            from mlmesh.endpoints.kserve import told
+
+            self.fields = [("timeout", *told(rule, release))]
         says_all = own or not self.block or rule.owner.kind == "VirtualService"
         self.unsaid = [] if says_all else unsaid(rule, release)
         self.cases = list(self._cases(release)) if rule.backends else []
@@ -80,7 +88,7 @@ class Account:
     def _worst(self, blocks: "list[dict[str, Any]]", release: "Release") -> tuple[WorstCase, str]:
         types = self.rule.types
         streaming = {kind.streaming for kind in types}
-        grpc = self.rule.matched.protocol == "grpc"
+        grpc = self.rule.grpc
         asked: dict[str, Any] = {
             "websocket": bool(types) and streaming == {WEBSOCKET},
             "grpc": grpc,
@@ -94,14 +102,38 @@ class Account:
             worst.cut = worst_case(*blocks, streaming=True, **asked).cut
             if worst.cut is not None and worst.cut < inf:
                 words += f" A stream is cut after {round(worst.cut, 1):g} s."
+        if worst.runs > 1 or worst.tries > 1 or asked["large_body"]:
+            words += " A request of more than 1 MiB is not repeated."
         return worst, words
 
 
-def accounts(release: "Release") -> "Iterator[Account]":
-    """An account of every rule of the release's own routes that has requests, in the order of the stream."""
-    items = [item for kind, group in KINDS.items() for item in release.of(group, kind)]
-    items.sort(key=lambda item: item.document.index)
-    return (Account(rule, release) for item in items for rule in rules(item, release))
+def accounts(release: "Release", patches: "Sequence[Patch]" = ()) -> "Iterator[Account]":
+    """An account of every rule of the release's own routes that has requests, in the order of the stream.
+
+    ``patches`` are those of the run: objects with pods, which the release does not keep, are read again with them.
+    """
+    found = [(item, rules(item, release)) for kind, group in KINDS.items() for item in release.of(group, kind)]
+    found += _of_kserve(release, patches)
+    found.sort(key=lambda pair: pair[0].document.index)
+    return (Account(rule, release) for _, of_item in found for rule in of_item)
+
+
+def _of_kserve(release: "Release", patches: "Sequence[Patch]") -> "Iterator[tuple[KubeObject, list[Rule]]]":
+    for document in release.documents:
+        if not document.mentions(b"serving.kserve.io/v"):
+            continue
+        from mlmesh.endpoints.kserve import GROUP, rules_of
+        from mlmesh.graph.pods import pod_templates
+        from mlmesh.manifests.objects import objects
+        from mlmesh.manifests.patching import patched
+
+        operations = [
+            operation for patch in patches if patch.document == document.index for operation in patch.operations
+        ]
+        for item in objects(document, patched(document.data, operations) if operations else document.data):
+            if item.group == GROUP:
+                yield item, rules_of(item, pod_templates(item), release)
+        document.forget()
 
 
 def effective(rule: Rule) -> "dict[str, Any]":
@@ -130,7 +162,9 @@ def effective(rule: Rule) -> "dict[str, Any]":
 
 
 def _refused(rule: Rule, name: str, what: str, remedy: str) -> InputError:
-    place = f"{rule.owner.document.place}, {rule.owner.title}, at {rule.owner.pointer}{rule.path}"
+    item = rule.owner
+    key = OWN[item.kind][0 if name == "timeout" else -1]
+    place = f"{item.document.at(item.document.line_of(f'{item.pointer}{rule.path}/{key}'))}, {item.title}"
     return InputError(f"{name} {what}", place=place, remedy=remedy)
 
 
@@ -139,6 +173,9 @@ def _effective(rule: Rule) -> "dict[str, Any]":
         return {key: rule.data[key] for key in OWN["VirtualService"] if rule.data.get(key) is not None}
     if rule.owner.kind == "GRPCRoute":
         return {}
+    if rule.owner.kind == "InferenceService":
+        seconds = rule.matched.timeout
+        return {} if seconds in (None, inf) else {"timeout": f"{seconds:g}s"}
     timeouts, retry = mapping(rule.data.get("timeouts")), rule.data.get("retry")
     each, whole = timeouts.get("backendRequest"), timeouts.get("request")
     if not isinstance(retry, dict):

@@ -32,20 +32,23 @@ def fields(
     hosts: "Sequence[str]" = (),
     *,
     namespace: str = "",
+    route: "tuple[str, str, str]" = ("", "", ""),
     grpc: bool = False,
 ) -> "dict[str, Number]":
     """The fields of a rule that serves these types and sends to these hosts, as an object of the namespace names them.
 
     ``timeout``, ``attempts``, ``perTryTimeout``, ``retryOn``, where they are set; under objectives also ``idle``, how
     long a stream may be silent, which no field of a route can say. A field that the policy sets for the type outright
-    stands before objectives, and these before the built-in default. ``grpc``: requests are gRPC.
+    stands before objectives, and these before the built-in default. ``route``: the namespace and the name of the rule's
+    route, and the rule's own name. ``grpc``: requests are gRPC.
 
     Several types or hosts: the block of the type whose repetition costs most, and of equals the one with the longest
     perTryTimeout; the timeout is the longest of all. ``0s`` and null in the policy leave a field out (Istio refuses
     ``timeout: 0s``).
     """
     names = _hosts_with_objectives(policy, hosts, namespace)
-    blocks = [(kind, _block(kind, policy, name, grpc=grpc)) for kind in types for name in names]
+    routes = _routes_with_objectives(policy, *route)
+    blocks = [(kind, _block(kind, policy, name, routes, grpc=grpc)) for kind in types for name in names]
     kind, strictest = max(blocks, key=lambda pair: (STRICTNESS.index(pair[0].retry), _ms(pair[1], "perTryTimeout")))
     if len(blocks) == 1:
         return strictest
@@ -85,7 +88,9 @@ def _ms(block: "dict[str, Number]", key: str) -> float:
     return duration_ms(str(block[key].value)) if key in block else float("inf")
 
 
-def _block(kind: EndpointType, policy: "Policy", host: str, *, grpc: bool) -> "dict[str, Number]":
+def _block(
+    kind: EndpointType, policy: "Policy", host: str, routes: "Sequence[str]", *, grpc: bool
+) -> "dict[str, Number]":
     endpoints = policy.spec["endpoints"]
     outright = policy.carried.get("endpoints", {}).get("types", {}).get(kind.name, {})
     own = {}
@@ -103,13 +108,22 @@ def _block(kind: EndpointType, policy: "Policy", host: str, *, grpc: bool) -> "d
         from mlmesh.endpoints.objectives import computed
         from mlmesh.policy.objectives import gather
 
-        objectives = gather(endpoints["objectives"], kind.name, host)
+        objectives = gather(endpoints["objectives"], kind.name, host, routes)
         if objectives:
             found = computed(kind.name, objectives, own, outright)
             if "perTryTimeout" not in outright and _ms(found, "perTryTimeout") >= _ms(found, "timeout"):
                 found.pop("perTryTimeout", None)  # Envoy ignores one that is not below the timeout
     alone = "attempts" not in found or found["attempts"].value == 0  # istiod refuses any other field beside 0
     return {key: found[key] for key in FIELDS if key in found and not (alone and key in ("perTryTimeout", "retryOn"))}
+
+
+def _routes_with_objectives(policy: "Policy", namespace: str, name: str, rule: str) -> "list[str]":
+    """The keys of ``objectives.routes`` that mean a rule: those of the whole route before those of the rule."""
+    known = policy.spec["endpoints"].get("objectives", {}).get("routes")
+    if not known or not name:
+        return []
+    names = [f"{namespace}/{name}", *([name] if namespace == policy.namespace else [])]
+    return [key for key in (*names, *(f"{each}#{rule}" for each in names if rule)) if key in known]
 
 
 def _hosts_with_objectives(policy: "Policy", hosts: "Sequence[str]", namespace: str) -> "list[str]":

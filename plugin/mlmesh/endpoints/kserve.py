@@ -1,141 +1,141 @@
 """How long KServe lets a request take: ``timeout`` of an InferenceService's parts, routes of an LLMInferenceService.
 
-Where ``timeout`` (whole seconds) is left out, KServe's HTTPRoute ends a request after 60 s, streams too, and Knative
-after 300 s; Knative takes 600 s at most unless its ``max-revision-timeout-seconds`` says more (kserve/kserve
-pkg/controller/v1beta1/inferenceservice/reconcilers/ingress/httproute_reconciler.go resolveTimeout, .../knative/
-ksvc_reconciler.go). An LLMInferenceService can hold the spec of an HTTPRoute.
+``timeout`` (whole seconds) is for a whole request, a stream too. What it becomes:
+
+- Standard mode: ``timeouts.request`` of KServe's HTTPRoute, which ends a request after 60 s where it is left out, and
+  after none where it is 0 (kserve/kserve pkg/controller/v1beta1/inferenceservice/reconcilers/ingress/
+  httproute_reconciler.go resolveTimeout).
+- Knative mode: ``timeoutSeconds`` and ``responseStartTimeoutSeconds`` of the revision, 300 s where it is left out; more
+  than 600 are refused unless ``max-revision-timeout-seconds`` says more (.../knative/ksvc_reconciler.go;
+  knative/serving pkg/apis/config/defaults.go). The activator counts the start of a pod from zero, too (cmd/activator).
+- ModelMesh mode: nothing.
+
+Without an annotation the mode is the cluster's. An LLMInferenceService can hold the spec of an HTTPRoute.
 """
 
 from math import ceil, inf
 
-from mlmesh.endpoints.catalogue import TYPES
-from mlmesh.endpoints.derive import fields
-from mlmesh.endpoints.routes import read
-from mlmesh.endpoints.servers import SERVERS, served_by
-from mlmesh.endpoints.serves import named
-from mlmesh.endpoints.write import set_by_user, wanted_by_http_route
-from mlmesh.graph.fields import at
-from mlmesh.graph.inventory import ENDPOINT
-from mlmesh.graph.route import GATEWAY_API
-from mlmesh.graph.violation import Violation
+from mlmesh.endpoints.kserve_types import of_llm, of_part
+from mlmesh.endpoints.routes import Rule, read
+from mlmesh.endpoints.write import numbers
+from mlmesh.graph.fields import at, mapping
+from mlmesh.graph.route import GATEWAY_API, Backend, Match, Parent, Route
+from mlmesh.graph.route import Rule as Matched
 from mlmesh.manifests.objects import KubeObject
 from mlmesh.model.units import duration_ms
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
-    from mlmesh.endpoints.catalogue import EndpointType
-    from mlmesh.endpoints.derive import Number
     from mlmesh.graph.pods import PodTemplate
     from mlmesh.graph.release import Release
 
-    Field = tuple[str, Any, str]  # where (from the object), the value, and why
-
 GROUP = "serving.kserve.io"
-UNSET = 60  # seconds
+KINDS = ("InferenceService", "LLMInferenceService")
+MODE = f"{GROUP}/deploymentMode"
+STANDARD, KNATIVE, MODEL_MESH, UNKNOWN = "Standard", "Knative", "ModelMesh", ""
+UNSET = {STANDARD: 60, KNATIVE: 300, UNKNOWN: 60}  # seconds
+LONGEST = 600  # seconds that Knative takes
 PARTS = ("predictor", "transformer", "explainer")
-MODE, STANDARD = "serving.kserve.io/deploymentMode", ("RawDeployment", "Standard")
-COLD = 300  # seconds: what Knative gives where nothing is said, a start from zero included
-KNATIVE = 600  # seconds
-_INNER = "/spec/router/route/http"
-_FORMATS = {
-    "huggingface": "vLLM",
-    "vllm": "vLLM",
-    "mlflow": "MLServer",
-    **dict.fromkeys(("lightgbm", "paddle", "pmml", "sklearn", "xgboost"), "KServe's servers"),
-}
+ROUTE = "/spec/router/route/http"
+_LEGACY = {"RawDeployment": STANDARD, "Serverless": KNATIVE}
+_GATEWAY = Parent(GATEWAY_API, "Gateway", "kserve", "kserve-ingress-gateway", pointer="")
+_EXPLAIN = Match({}, "regex", r"/v1/models/[\w-]+:explain", "", [])
 
 
-def derived_fields(
-    item: KubeObject, pods: "Iterable[PodTemplate]", release: "Release", ours: "frozenset[str]"
-) -> "Iterator[Field]":
-    """What is derived into one of KServe's objects; of earlier runs are ``ours``. What is too short is noted."""
-    if item.kind == "InferenceService":
-        for pod in pods:
-            yield from _component(item, pod, release, ours)
-    elif item.kind == "LLMInferenceService" and isinstance(at(item.data, "spec.router.route.http.spec"), dict):
-        yield from _routed(item, release, ours)
+def mode(item: KubeObject) -> str:
+    """How KServe runs an InferenceService; UNKNOWN where only the cluster's settings tell."""
+    said = str(item.annotations().get(MODE, ""))
+    found = _LEGACY.get(said, said)
+    return found if found in (STANDARD, KNATIVE, MODEL_MESH) else UNKNOWN
 
 
-def is_ours(path: str) -> bool:
-    """Whether a derived pointer is one of these fields."""
-    return path.startswith(_INNER) or path in [f"/spec/{part}/timeout" for part in PARTS]
+def rules_of(item: KubeObject, pods: "Sequence[PodTemplate]", release: "Release") -> "list[Rule]":
+    """The rules that KServe routes an object by, with what each serves: a rule for each part of an InferenceService.
+
+    Raises InputError for an annotation that names no type.
+    """
+    if item.kind == "InferenceService" and mode(item) != MODEL_MESH:
+        parts = {pod.part: pod for pod in pods if pod.part in PARTS}
+        return [_part(pod, parts, release) for pod in parts.values()]
+    if item.kind == "LLMInferenceService" and isinstance(at(item.data, "spec.router.route.http.spec"), dict):
+        return list(_routed(item, pods, release))
+    return []
 
 
-def _component(item: KubeObject, pod: "PodTemplate", release: "Release", ours: "frozenset[str]") -> "Iterator[Field]":
-    part = pod.part
-    component = at(item.data, f"spec.{part}")
-    if part not in PARTS or not isinstance(component, dict):
-        return
-    types, reason = _serves(item, pod, component, release)
-    hosts = (f"{item.name}-{part}",)
-    wanted = _seconds(fields(types, release.policy, hosts)) if types else inf
-    if wanted == inf:
-        return
-    path = f"/spec/{part}/timeout"
-    own = component.get("timeout")
-    if (own is None or path in ours) and wanted >= COLD:
-        served = "+".join(kind.name for kind in types)
-        limit = ""
-        if wanted > KNATIVE and item.annotations().get(MODE) not in STANDARD:
-            wanted, limit = KNATIVE, f"; Knative refuses more than {KNATIVE}"
-        yield path, wanted, f"{part} serves {served} ({reason}): KServe would end it after {UNSET}s{limit}"
-        return
-    if own is None or path in ours:
-        return  # Knative counts a start from zero in it: what it gives by itself is not to be shortened
-    least = {kind.name: _seconds(fields((kind,), release.policy, hosts)) for kind in types if kind.generates}
-    if isinstance(own, int) and least and 0 < own < min(least.values()):
-        release.notes.setdefault("MLM207", []).append(
-            Violation(
-                item,
-                path,
-                f"the {part} serves {' and '.join(least)}, and KServe ends every request, streams too, after {own}s: "
-                f"the policy gives {wanted}s",
-                f"timeout: {wanted}, or leave it out to have it derived",
-                evidence=part,
-                operations=({"op": "replace", "path": path, "value": wanted},),
-            )
-        )
-
-
-def _seconds(block: "dict[str, Number]") -> float:
+def wanted_seconds(rule: Rule, release: "Release") -> float:
+    """What a rule's types may take by the policy; inf where they have no timeout."""
+    block = numbers(rule, release)
     return ceil(duration_ms(str(block["timeout"].value)) / 1000) if "timeout" in block else inf
 
 
-def _serves(
-    item: KubeObject, pod: "PodTemplate", component: "dict[str, Any]", release: "Release"
-) -> "tuple[tuple[EndpointType, ...], str]":
-    """The types of a component: by the object's annotation, a component of the policy, its containers or its format."""
-    if ENDPOINT in item.annotations():
-        return named(item, ENDPOINT), f"annotation {ENDPOINT}"
-    labels = {str(key): str(value) for key, value in pod.labels.items()}
-    for name, each in release.policy.spec.get("components", {}).items():
-        selector = each.get("selector")
-        here = each.get("namespace", release.namespace(item)) == release.namespace(item)
-        if each.get("serves") and selector and here and selector.items() <= labels.items():
-            return tuple(TYPES[kind] for kind in each["serves"]), f"component {name} serves it"
-    names, reason = served_by(pod)
-    if not names:
-        form = str(at(component, "model.modelFormat.name") or "")
-        server = _FORMATS.get(form, "")
-        names, reason = SERVERS.get(server, ()), f"modelFormat {form}"
-    return tuple(TYPES[name] for name in names), reason
+def given_seconds(wanted: float, how: str) -> int | None:
+    """What is derived for types that may take ``wanted`` seconds; None where KServe gives enough by itself.
+
+    Where a pod may have to be started from zero first, no request gets less than Knative gives it, nor more than it
+    takes.
+    """
+    if wanted == inf or (how != STANDARD and wanted <= UNSET[how]):
+        return None
+    return int(wanted) if how == STANDARD else int(min(max(wanted, UNSET[KNATIVE]), LONGEST))
 
 
-def _routed(item: KubeObject, release: "Release", ours: "frozenset[str]") -> "Iterator[Field]":
+def adjusted(given: float, wanted: float) -> str:
+    """Why what is derived is not what the types may take; empty where it is."""
+    if given > wanted:
+        return f"; {given:g}s is what Knative gives, with the start of a pod from zero"
+    return f"; Knative takes {LONGEST}s at most unless it is told" if given < wanted else ""
+
+
+def told(rule: Rule, release: "Release") -> "tuple[Any, str]":
+    """The timeout of a part that is not its user's, and where it comes from."""
+    how, value = mode(rule.owner), rule.data.get("timeout")
+    if isinstance(value, int):
+        return value, numbers(rule, release)["timeout"].source + adjusted(value, wanted_seconds(rule, release))
+    if how == KNATIVE:
+        return f"{UNSET[how]}s", "Knative's own"
+    more = f"; {UNSET[KNATIVE]}s where Knative runs it" if how == UNKNOWN else ""
+    return f"{UNSET[how]}s", f"KServe's own, in its HTTPRoute{more}"
+
+
+def _part(pod: "PodTemplate", parts: "dict[str, PodTemplate]", release: "Release") -> Rule:
+    item, part = pod.owner, pod.part
+    types, reason, sure = of_part(part, parts, release)
+    name, namespace = f"{item.name}-{part}", release.namespace(item)
+    host = release.host(name, namespace)
+    backend = Backend("", "Service", namespace, name, host=host, pointer=f"/spec/{part}", port=None)
+    data = mapping(at(item.data, f"spec.{part}"))
+    own = data.get("timeout")
+    matches = [_EXPLAIN] if part == "explainer" else []
+    seconds = float(UNSET[mode(item)] if own is None else own if isinstance(own, int) else 0) or inf
+    matched = Matched(data, f"/spec/{part}", "http", matches=matches, timeout=seconds, backends=[backend])
+    return Rule(Route(item, [], [_GATEWAY], [matched]), matched, types, reason, sure=sure)
+
+
+def _routed(item: KubeObject, pods: "Sequence[PodTemplate]", release: "Release") -> "Iterator[Rule]":
+    """The rules of the HTTPRoute in an object. What is sent to its own pods serves what these do."""
     data = {
         "apiVersion": f"{GATEWAY_API}/v1",
         "kind": "HTTPRoute",
         "metadata": item.data["metadata"],
         "spec": at(item.data, "spec.router.route.http.spec"),
     }
-    route = KubeObject(item.document, item.pointer + _INNER, data)
-    earlier = frozenset(path.removeprefix(_INNER) for path in ours)
-    for rule in read(route, release):
-        if not rule.sure or not rule.backends or set_by_user(rule, earlier):
-            continue
-        served = "+".join(kind.name for kind in rule.types)
-        for key, value in wanted_by_http_route(rule, release).items():
-            yield f"{_INNER}{rule.path}/{key}", value, f"a route of it serves {served} ({rule.reason})"
+    own = {f"{item.name}-inference-pool", f"{item.name}-kserve-workload-svc"}
+    for rule in read(KubeObject(item.document, item.pointer + ROUTE, data), release):
+        inner, types, reason, sure = rule.matched, rule.types, rule.reason, rule.sure
+        if not sure and rule.backends and own.issuperset(backend.name for backend in rule.backends):
+            served, why, _ = of_llm(item, pods, release)
+            if not types or set(types) <= set(served):
+                types, reason, sure = types or served, f"{reason}; {why}", bool(served)
+        matched = Matched(
+            inner.data,
+            ROUTE + inner.pointer,
+            inner.protocol,
+            matches=inner.matches,
+            timeout=inner.timeout,
+            backends=inner.backends,
+        )
+        route = Route(item, rule.route.hosts, rule.route.parents or [_GATEWAY], [matched])
+        yield Rule(route, matched, types, reason, sure=sure)

@@ -9,7 +9,7 @@ into the paths and prefixes that it stands for, and tells a type where each of t
 
 from functools import lru_cache
 
-from mlmesh.endpoints.tails import ANY, EVERY_METHOD, ID, METHODS, REST, TREE, Index, Tail, Words, index, same
+from mlmesh.endpoints.tails import ANY, EVERY_METHOD, ID, METHODS, REST, Index, Tail, Words, index, same
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -207,7 +207,7 @@ def _before_an_id(path: Words, methods: frozenset[str], known: Index) -> list[Ta
     """The tails that a prefix ends just before the id of, if all are of one type and plainly of it."""
     found = [
         tail
-        for tail, at in known.places.get(path[-1], ())
+        for tail, at in known.places(path[-1])
         if tail.words[at + 1 : at + 2] == (ID,)
         and ID not in tail.words[: at + 1]
         and path[-at - 1 :] == tail.words[: at + 1]
@@ -219,9 +219,9 @@ def _before_an_id(path: Words, methods: frozenset[str], known: Index) -> list[Ta
 
 def _reach(path: Words, tail: Tail) -> int:
     """How many of a path's last words a tail that fits speaks of."""
-    if TREE not in tail.words:
+    if tail.tree < 0:
         return len(tail.words)
-    root = tail.words[: tail.words.index(TREE)]
+    root = tail.words[: tail.tree]
     starts = [at for at in range(len(path)) if path[at : at + len(root)] == root]
     return len(path) - starts[-1]
 
@@ -232,17 +232,22 @@ def _going_on(path: Words, reach: int, methods: frozenset[str], known: Index, *,
     Only those that hold all of what the prefix was known by, its last ``reach`` words.
     """
     last = path[-1]
-    for word in (last, ID):
-        for tail, at in known.places.get(word, ()):
+    through = [(tail, at) for tail in known.having(*path) for at, word in enumerate(tail.words) if word == ID]
+    for places in (known.places(last) if last != ID else through, through):  # a tail begins with a word of its own
+        for tail, at in places:
             further = at + 1 < len(tail.words) and (raw or tail.words[at + 1][0] == "/")
             if further and at + 1 >= reach and tail.methods & methods and _aligned(path, tail.words[: at + 1]):
                 yield tail
     if raw and len(last) > 1:
-        for word, places in known.places.items():
-            if word.startswith(last) and word != last and word[0] == "/":
-                for tail, at in places:
+        longer: dict[str, list[Tail]] = {}
+        for tail in known.having(last):
+            for at, word in enumerate(tail.words):
+                if word.startswith(last) and word != last and word[0] == "/":
+                    tails = longer.setdefault(word, [])
                     if at + 1 >= reach and tail.methods & methods and _aligned(path[:-1], tail.words[:at]):
-                        yield tail
+                        tails.append(tail)
+        for tails in longer.values():
+            yield from tails
 
 
 def _aligned(path: Words, wanted: Words) -> bool:

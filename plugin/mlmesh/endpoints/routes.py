@@ -23,7 +23,14 @@ if TYPE_CHECKING:
 
 PREFIX = "endpoint.mlmesh.dev/"
 KINDS = {"VirtualService": ISTIO, "HTTPRoute": GATEWAY_API, "GRPCRoute": GATEWAY_API}
-OWN = {"VirtualService": ("timeout", "retries"), "HTTPRoute": ("timeouts", "retry"), "GRPCRoute": ()}
+# The fields of a rule's timeouts and retries, in KServe's objects too (mlmesh.endpoints.kserve).
+OWN = {
+    "VirtualService": ("timeout", "retries"),
+    "HTTPRoute": ("timeouts", "retry"),
+    "GRPCRoute": (),
+    "InferenceService": ("timeout",),
+    "LLMInferenceService": ("timeouts", "retry"),
+}
 
 
 class Rule:
@@ -64,9 +71,21 @@ class Rule:
         """Where it sends, mirrors apart. Empty for a redirect or a direct response."""
         return [backend for backend in self.matched.backends if not backend.mirror]
 
+    @property
+    def grpc(self) -> bool:
+        """Whether its requests are gRPC's: a GRPCRoute's, or such as every match of another route asks for by path."""
+        matches = self.matched.matches
+        return self.matched.protocol == "grpc" or bool(matches and all(_is_grpc(match.path) for match in matches))
+
     def hosts(self, release: "Release") -> list[str]:
         """The full names of the hosts that it sends to; a pool's is as a Service of its name would have it."""
         return [backend.host or release.host(backend.name, backend.namespace) for backend in self.backends]
+
+
+def _is_grpc(path: str) -> bool:
+    """Whether a path is of the form /package.Service/Method, or is such a service's."""
+    names = path.lstrip("/").partition("/")[0].split(".")
+    return len(names) > 1 and names[-1][:1].isupper() and all(name.isidentifier() for name in names)
 
 
 def is_route(item: KubeObject) -> bool:
@@ -105,7 +124,8 @@ def _rule(route: "Route", matched: "Matched", release: "Release", servers: "Call
     except ValueError as error:
         raise InputError(
             f"a match has the regular expression {error}",
-            place=f"{item.document.place}, {item.pointer}{matched.pointer}",
+            place=item.document.at(item.document.line_of(item.pointer + matched.pointer))
+            + f", {item.pointer}{matched.pointer}",
             remedy="write it in RE2's syntax (github.com/google/re2/wiki/Syntax), or match by exact or prefix",
         ) from None
     rule = Rule(route, matched, types, reason, sure=bool(types) and UNSURE not in reason)

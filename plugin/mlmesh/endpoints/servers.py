@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mlmesh.graph.pods import PodTemplate
 
 _GENERATES = ("chat", "completion", "responses")
-_READS = ("embeddings", "rerank", "classify")
+READS = ("embeddings", "rerank", "classify")
 _PREDICTS = ("predict",)
 
 # server: the types that it serves
@@ -24,8 +24,8 @@ SERVERS: dict[str, tuple[str, ...]] = {
     "llama.cpp": _GENERATES,
     "Ollama": (*_GENERATES, "embeddings"),
     "TGI": ("chat", "completion", "stream"),
-    "TEI": _READS,
-    "Infinity": _READS,
+    "TEI": READS,
+    "Infinity": READS,
     "KServe's servers": _PREDICTS,
     "MLServer": _PREDICTS,
     "MLflow's scoring server": _PREDICTS,
@@ -108,9 +108,9 @@ def served_by(pod: "PodTemplate") -> "tuple[tuple[str, ...], str]":
             words = command_words(container)
             server, by = _server(container, words)
             if server:
-                reads = _reads(server, words)
-                types |= dict.fromkeys(_READS if reads else SERVERS[server])
-                told[f"{server}, by its {by}" + (f" and {reads}" if reads else "")] = None
+                option = reads(server, words)
+                types |= dict.fromkeys(READS if option else SERVERS[server])
+                told[f"{server}, by its {by}" + (f" and {option}" if option else "")] = None
     return tuple(types), " and ".join(told)
 
 
@@ -128,8 +128,8 @@ def _server(container: "dict[str, object]", words: str) -> tuple[str, str]:
     return server, f"image {image}"
 
 
-def _reads(server: str, words: str) -> str:
-    """The option that makes a server read only; empty where none does."""
+def reads(server: str, words: str) -> str:
+    """The option, of a command's words, that makes a server read only; empty where none does."""
     given = f" {words.translate(_SEPARATED)} "
     return next((option for option in READING.get(server, ()) if f" {' '.join(option.split())} " in given), "")
 

@@ -14,6 +14,7 @@ from mlmesh.graph.route import POOL, Backend
 from mlmesh.manifests import stream as manifests
 from mlmesh.manifests.objects import KubeObject, objects
 from mlmesh.model.errors import InputError
+from mlmesh.model.patches import pointer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,9 +98,10 @@ def named(item: KubeObject, key: str) -> "tuple[EndpointType, ...]":
     names = [name.strip() for name in str(item.annotations()[key]).split(",")]
     for name in names:
         if name not in TYPES:
+            where = pointer("metadata", "annotations", key)
             raise InputError(
                 f"endpoint type {name!r} is not known",
-                place=f"{item.document.place}, annotation {key}",
+                place=f"{item.document.at(item.document.line_of(item.pointer + where))}, annotation {key}",
                 remedy=f"one of {', '.join(TYPES)}, or several with commas; or take the annotation away and write "
                 "timeout and retries yourself",
             )

@@ -21,9 +21,12 @@ Words = tuple[str, ...]
 
 
 class Tail:
-    """One way to spell a tail: its words, the methods it is asked with, and how many letters of it are literal."""
+    """One way to spell a tail: its words, the methods it is asked with, and how many letters of it are literal.
 
-    __slots__ = ("kind", "letters", "methods", "text", "words")
+    ``ids`` tells how many ids it ends in, ``tree`` the place of its ``**``, -1 without one.
+    """
+
+    __slots__ = ("ids", "kind", "letters", "methods", "text", "tree", "words")
 
     def __init__(self, kind: EndpointType, text: str, words: Words, methods: frozenset[str]) -> None:
         self.kind = kind
@@ -31,35 +34,32 @@ class Tail:
         self.words = words
         self.methods = methods
         self.letters = len("".join(words)) - 2 * words.count(ID) - 3 * words.count(TREE)
+        self.tree = words.index(TREE) if TREE in words else -1
+        self.ids = 0
+        while words[-1 - self.ids] == ID:
+            self.ids += 1
 
 
 class Index:
-    """All tails: ``ends`` by the last literal word and how many ids follow it, ``trees`` by the word before ``**``,
-    ``places`` by each of their words, with that word's place; ``services`` of gRPC by "/package.Service", the types by
-    method, and ``methods`` by "/Method". What not every run asks for is made when it is asked for.
+    """All tails, each spelt out when a path first has a word of it; ``services`` of gRPC by "/package.Service", the
+    types by method, and ``methods`` by "/Method". A route has few paths, and most tails share no word with them.
     """
 
     def __init__(self, write: "Callable[[str], str]") -> None:
         self._write = write
-        self.ends: dict[tuple[str, int], list[Tail]] = {}
-        self.trees: dict[str, list[Tail]] = {}
-        self.verbs: set[str] = set()
-        self.tails: list[Tail] = []
-        for kind in TYPES.values():
-            for text in kind.tails:
-                methods, _, pattern = text.rpartition(" ")
-                asked = frozenset(methods.split("|")) if methods else EVERY_METHOD
-                for spelt in spellings(pattern):
-                    self._add(Tail(kind, text, words(write(spelt)), asked))
+        self._patterns = [(kind, text, write(text)) for kind in TYPES.values() for text in kind.tails]
+        self._spelt: dict[int, list[Tail]] = {}
 
     @cached_property
-    def places(self) -> "dict[str, list[tuple[Tail, int]]]":
-        """Every tail that has a word, with the word's place in it."""
-        found: dict[str, list[tuple[Tail, int]]] = {}
-        for tail in self.tails:
-            for at, word in enumerate(tail.words):
-                found.setdefault(word, []).append((tail, at))
-        return found
+    def tails(self) -> list[Tail]:
+        """Every tail, in the catalogue's order."""
+        return [tail for number in range(len(self._patterns)) for tail in self._spell(number)]
+
+    @cached_property
+    def verbs(self) -> frozenset[str]:
+        """Every verb, with its colon."""
+        ends = {tail.words[-1] for number in self._numbers(":") for tail in self._spell(number)}
+        return frozenset(word for word in ends if word[0] == ":")
 
     @cached_property
     def services(self) -> "dict[str, dict[str, EndpointType]]":
@@ -80,18 +80,27 @@ class Index:
                 found.setdefault(f"/{self._write(path).rpartition('/')[2]}", []).append(kind)
         return found
 
-    def _add(self, tail: Tail) -> None:
-        self.tails.append(tail)
-        if TREE in tail.words:
-            self.trees.setdefault(tail.words[tail.words.index(TREE) - 1], []).append(tail)
-            return
-        ids = 0
-        while tail.words[-1 - ids] == ID:
-            ids += 1
-        last = tail.words[-1 - ids]
-        self.ends.setdefault((last, ids), []).append(tail)
-        if last.startswith(":"):
-            self.verbs.add(last)
+    def having(self, *found: str) -> list[Tail]:
+        """The tails that have one of a path's words, and some that only look so, in the catalogue's order."""
+        numbers = {number for word in found if len(word) > 1 for number in self._numbers(word)}
+        return [tail for number in sorted(numbers) for tail in self._spell(number)]
+
+    def places(self, word: str) -> list[tuple[Tail, int]]:
+        """Every tail that has a word, with the word's place in it."""
+        return [(tail, at) for tail in self.having(word) for at, each in enumerate(tail.words) if each == word]
+
+    def _numbers(self, part: str) -> list[int]:
+        """The patterns that hold a text: brackets part no word, so whatever has a word holds it."""
+        return [number for number, pattern in enumerate(self._patterns) if part in pattern[2]]
+
+    def _spell(self, number: int) -> list[Tail]:
+        if number not in self._spelt:
+            kind, text, written = self._patterns[number]
+            methods = text.rpartition(" ")[0]
+            asked = frozenset(methods.split("|")) if methods else EVERY_METHOD
+            pattern = written.rpartition(" ")[2]
+            self._spelt[number] = [Tail(kind, text, words(spelt), asked) for spelt in spellings(pattern)]
+        return self._spelt[number]
 
     def words(self, path: str) -> Words:
         """The words of a path; a colon parts them only before a known verb (``llama3:8b`` is one name)."""
@@ -102,11 +111,21 @@ class Index:
 
     def fitting(self, path: Words) -> list[Tail]:
         """The tails that a path ends in, in the catalogue's order."""
+        having = [self.having(word) for word in path]
         found = []
         for ids in range(min(3, len(path))):
-            found += [tail for tail in self.ends.get((path[-1 - ids], ids), ()) if _ends(path, tail.words)]
+            word = path[-1 - ids]
+            found += [
+                tail
+                for tail in having[-1 - ids]
+                if tail.tree < 0 and tail.ids == ids and tail.words[-1 - ids] == word and _ends(path, tail.words)
+            ]
         for at, word in enumerate(path):
-            found += [tail for tail in self.trees.get(word, ()) if _in_tree(path, at, tail.words)]
+            found += [
+                tail
+                for tail in having[at]
+                if tail.tree > 0 and tail.words[tail.tree - 1] == word and _in_tree(path, at, tail)
+            ]
         return found
 
 
@@ -139,14 +158,13 @@ def same(word: str, wanted: str) -> bool:
     return word == wanted or (wanted == ID and len(word) > 1 and word[0] == "/")
 
 
-def _in_tree(path: Words, at: int, tail: Words) -> bool:
+def _in_tree(path: Words, at: int, tail: Tail) -> bool:
     """Whether a path goes through a tree's root, whose last word is at ``at``, and ends as the tree's tail says."""
-    depth = tail.index(TREE)
-    after = tail[depth + 1 :]
-    start = at + 1 - depth
+    after = tail.words[tail.tree + 1 :]
+    start = at + 1 - tail.tree
     return (
         start >= 0
-        and path[start : at + 1] == tail[:depth]
+        and path[start : at + 1] == tail.words[: tail.tree]
         and len(path) - at - 1 >= len(after)
         and (not after or path[-len(after) :] == after)
     )

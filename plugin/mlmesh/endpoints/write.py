@@ -46,7 +46,8 @@ def numbers(rule: "Rule", release: "Release") -> "dict[str, Number]":
     """The block of a rule's types, field by field, whether its route can say it or not."""
     from mlmesh.endpoints.derive import fields
 
-    return fields(rule.types, release.policy, rule.hosts(release), grpc=rule.matched.protocol == "grpc")
+    route = (release.namespace(rule.owner), rule.owner.name, rule.matched.name)
+    return fields(rule.types, release.policy, rule.hosts(release), route=route, grpc=rule.grpc)
 
 
 def wanted(rule: "Rule", release: "Release") -> "dict[str, Any]":
@@ -97,14 +98,14 @@ def _is_error(word: str) -> bool:
 
 
 def unsaid(rule: "Rule", release: "Release") -> list[str]:
-    """What a rule's block has and its HTTPRoute or GRPCRoute cannot say, in words."""
+    """What a rule's block has and its HTTPRoute, GRPCRoute or KServe's object cannot say, in words."""
     block = {key: number.value for key, number in numbers(rule, release).items() if key != "idle"}
     if rule.owner.kind == "GRPCRoute":
         return [f"{key} {value}" for key, value in block.items()]
     attempts = block.get("attempts")
     if attempts is None:
         return []
-    if not says_retry(release) or not attempts:
+    if not says_retry(release) or not attempts or rule.owner.kind == "InferenceService":
         return [f"{key} {block[key]}" for key in ("attempts", "perTryTimeout", "retryOn") if key in block]
     lost = [f"perTryTimeout {block['perTryTimeout']}"] if "perTryTimeout" in block else []
     said = {*ALWAYS_RETRIED, *CODES}

@@ -8,7 +8,7 @@ from mlmesh.graph.fields import at, entries, mapping, maps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
     from typing import Any
 
     from mlmesh.graph.inventory import Pods
@@ -18,17 +18,67 @@ if TYPE_CHECKING:
 _DRY_RUN = "istio.io/dry-run"
 
 
+class Guards:
+    """AuthorizationPolicies that sidecars enforce: those without a selector, the others by a label that they ask for.
+
+    Both by namespace; those of the root namespace hold for the pods of all.
+    """
+
+    __slots__ = ("_by_label", "_root", "_wide")
+
+    def __init__(self, release: "Release") -> None:
+        self._root = release.mesh("rootNamespace")
+        self._wide: dict[str, list[KubeObject]] = {}
+        self._by_label: dict[str, dict[str, list[KubeObject]]] = {}
+        for item in release.known("security.istio.io", "AuthorizationPolicy"):
+            if not _is_enforced(item) or at(item.data, "spec.targetRefs") or at(item.data, "spec.targetRef"):
+                continue
+            namespace, labels = release.namespace(item), selector_of(item)
+            if labels:
+                key, value = next(iter(labels.items()))
+                self._by_label.setdefault(namespace, {}).setdefault(f"{key}={value}", []).append(item)
+            else:
+                self._wide.setdefault(namespace, []).append(item)
+
+    def of(self, pods: "Pods") -> "list[KubeObject]":
+        """Those for some pods, the wider before the narrower."""
+        places = dict.fromkeys((self._root, pods.namespace))
+        found = [item for place in places for item in self._wide.get(place, ())]
+        pairs = pods.pairs() if any(place in self._by_label for place in places) else []
+        for place in places:
+            here = self._by_label.get(place)
+            if here:
+                asked = here if any("*" in pair for pair in pairs) else pairs
+                found += [item for pair in asked for item in here.get(pair, ()) if pods.carry(selector_of(item))]
+        return found
+
+
+def selector_of(item: "KubeObject") -> "dict[str, Any]":
+    """The labels of the pods that a policy is for; empty where it is for all."""
+    return mapping(at(item.data, "spec.selector.matchLabels"))
+
+
 def policies_of(pods: "Pods", release: "Release") -> "list[KubeObject]":
     """The policies that are enforced by the sidecars of some pods."""
-    root = release.mesh("rootNamespace")
-    found = []
-    for item in release.known("security.istio.io", "AuthorizationPolicy"):
-        labels = mapping(at(item.data, "spec.selector.matchLabels"))
-        if release.namespace(item) in (pods.namespace, root) and _is_enforced(item):
-            targets = at(item.data, "spec.targetRefs") or at(item.data, "spec.targetRef")
-            if not targets and (not labels or pods.carry(labels)):
-                found.append(item)
-    return found
+    return release.guards.of(pods)
+
+
+def guarded_by(item: "KubeObject", release: "Release") -> "Iterator[Pods]":
+    """The pods, of a release and its context, whose sidecars enforce a policy that has no targetRefs."""
+    namespace, labels = release.namespace(item), selector_of(item)
+    everywhere = namespace == release.mesh("rootNamespace")
+    if labels:
+        return release.selected(None if everywhere else namespace, labels)
+    return release.pods() if everywhere else iter(release.selection.within(namespace))
+
+
+def principals(callers: "Iterable[tuple[str, str]]", domain: str) -> list[str]:
+    """What policies call some callers: ``cluster.local`` stands for the mesh's own trust domain, whatever that is.
+
+    istio/istio pilot/pkg/security/trustdomain/bundle.go ReplaceTrustDomainAliases.
+    """
+    domains = dict.fromkeys((domain, "cluster.local"))
+    return [f"{each}/ns/{namespace}/sa/{account}" for each in domains for namespace, account in callers]
 
 
 def policies_at(gateway: "KubeObject", release: "Release") -> "list[KubeObject]":
@@ -114,6 +164,19 @@ def is_path(path: str, pattern: str) -> bool:
     return path.startswith(pattern[:-1]) if pattern.endswith("*") else path == pattern
 
 
+def overlaps(form: str, path: str, pattern: str) -> bool:
+    """Whether a path that a route's match takes can be one of Istio's pattern; what nobody can tell here can be."""
+    if form == "exact":
+        return is_path(path, pattern)
+    if form not in ("prefix", "path-prefix") or pattern.startswith("*"):
+        return True
+    base = path.rstrip("/") if form == "path-prefix" else path
+    if "{*" in pattern or pattern.endswith("*"):
+        lead = pattern.partition("{")[0] if "{*" in pattern else pattern[:-1]
+        return lead.startswith(base) or path.startswith(lead)
+    return pattern.startswith(base) and (form == "prefix" or pattern[len(base) :][:1] in ("", "/"))
+
+
 def _may(rule: "dict[str, Any]", callers: "Collection[tuple[str, str]]", domain: str) -> bool:
     """Whether a rule's ``from`` may name one of the callers."""
     sources = [mapping(origin.get("source")) for _, origin in maps(rule.get("from"))]
@@ -123,7 +186,7 @@ def _may(rule: "dict[str, Any]", callers: "Collection[tuple[str, str]]", domain:
 def _names(source: "dict[str, Any]", callers: "Collection[tuple[str, str]]", domain: str) -> bool:
     if source.get("requestPrincipals") or source.get("remoteIpBlocks") or source.get("ipBlocks"):
         return False  # who proves something besides: not everybody behind a gateway
-    named = [("principals", [f"{domain}/ns/{namespace}/sa/{account}" for namespace, account in callers])]
+    named = [("principals", principals(callers, domain))]
     named += [("serviceAccounts", [f"{namespace}/{account}" for namespace, account in callers])]
     named += [("namespaces", [namespace for namespace, _ in callers])]
     return all(

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
-    from mlmesh.graph.inventory import Pods
+    from mlmesh.graph.inventory import Owner, Pods
     from mlmesh.graph.release import Release
 
 
@@ -26,7 +26,11 @@ def pods_behind(backend: Backend, release: "Release") -> "Iterator[Pods]":
 
     None for hosts outside the mesh, and where nobody knows. A subset does not narrow them.
     """
-    return filter(is_behind(backend, release), release.pods())
+    namespace, labels = selected(backend, release)
+    if labels:
+        return release.selected(namespace, labels)
+    owner = _maker(namespace, backend, release)
+    return iter(()) if owner is None else filter(is_behind(backend, release), release.selection.owned(owner))
 
 
 def is_behind(backend: Backend, release: "Release") -> "Callable[[Pods], bool]":
@@ -34,12 +38,19 @@ def is_behind(backend: Backend, release: "Release") -> "Callable[[Pods], bool]":
     namespace, labels = selected(backend, release)
     if labels:
         return lambda pods: pods.namespace == namespace and pods.carry(labels)
-    if backend.kind == POOL:
-        owner = pools.maker(backend.namespace, backend.name, release)
-        return lambda pods: pods.owner == owner and pods.part != "scheduler"
-    name = backend.host.partition(".")[0]
-    maker = release.own.maker(namespace, name) or release.context.maker(namespace, name)
-    if maker is None:
+    owner = _maker(namespace, backend, release)
+    if owner is None:
         return lambda pods: False
-    kind, _, of = maker
-    return lambda pods: pods.owner == maker and leads_to(name, kind, of, pods.part)
+    if backend.kind == POOL:
+        return lambda pods: pods.owner == owner and pods.part != "scheduler"
+    kind, _, of = owner
+    name = backend.host.partition(".")[0]
+    return lambda pods: pods.owner == owner and leads_to(name, kind, of, pods.part)
+
+
+def _maker(namespace: str, backend: Backend, release: "Release") -> "Owner | None":
+    """The object whose controller makes a backend's pool or Service."""
+    if backend.kind == POOL:
+        return pools.maker(backend.namespace, backend.name, release)
+    name = backend.host.partition(".")[0]
+    return release.own.maker(namespace, name) or release.context.maker(namespace, name)

@@ -60,7 +60,7 @@ def resolve(release: "Release", host: str, namespace: str) -> Resolution:
         how, what, detail = _held(release, inventory, full, namespace)
         if how:
             return Resolution(CONTEXT if is_context else how, full, what, detail)
-        if not is_context and any(_covers(name, full) for name in declared):
+        if not is_context and any(covers(name, full) for name in declared):
             return Resolution(EXTERNAL, full)
     return Resolution(UNKNOWN, full, detail=_oddity(release, full))
 
@@ -70,7 +70,7 @@ def _held(release: "Release", inventory: "Inventory", full: str, namespace: str)
     domain = release.mesh("clusterDomain")
     if full.startswith("*"):
         for where, name in inventory.services:
-            if _covers(full, f"{name}.{where}.svc.{domain}"):
+            if covers(full, f"{name}.{where}.svc.{domain}"):
                 return SERVICE, f"Service {where}/{name}", ""
     place, detail = _place(full, domain, namespace)
     if place is not None:
@@ -81,7 +81,7 @@ def _held(release: "Release", inventory: "Inventory", full: str, namespace: str)
             return MADE, f"{maker[0]} {maker[1]}/{maker[2]}", detail
     for item in inventory.kept("networking.istio.io", "ServiceEntry"):
         names = [str(name) for name in entries(at(item.data, "spec.hosts"))]
-        if any(_covers(name, full) or _covers(full, name) for name in names):
+        if any(covers(name, full) or covers(full, name) for name in names):
             return ENTRY, item.title, ""
     return "", "", ""
 
@@ -107,6 +107,6 @@ def _oddity(release: "Release", full: str) -> str:
     return ""
 
 
-def _covers(pattern: str, full: str) -> bool:
+def covers(pattern: str, full: str) -> bool:
     """Whether a name, or a wildcard such as ``*.example.com``, covers a name, or all that a wildcard covers."""
     return full.endswith(pattern[1:]) if pattern.startswith("*") else pattern == full

@@ -8,12 +8,17 @@ from mlmesh.graph.pods import PodTemplate, pod_templates
 from mlmesh.manifests.objects import KubeObject, objects
 
 INJECT = "sidecar.istio.io/inject"
+REVISION = "istio.io/rev"
+EXCLUDED = "traffic.sidecar.istio.io/excludeInboundPorts"
+INCLUDED = "traffic.sidecar.istio.io/includeInboundPorts"
 ENDPOINT = "mlmesh.dev/endpoint"  # the annotation of a route, a pool or a Service that names endpoint types
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
+
+    from mlmesh.manifests.stream import Document
 
     Owner = tuple[str, str, str]
 
@@ -25,11 +30,12 @@ class Pods:
     ``ports``: (name, number, protocol) of each that their containers declare, a name that is left out being empty.
     ``replicas``: None where the object does not say. ``injection``: what the pods themselves say of a sidecar: "true",
     "false", "" (nothing). ``host_network``: they have none, whatever is said. ``role``: empty where they play none.
+    ``bypassed``: the ports at which they are reached past their sidecar, by their annotation (``*``: nobody tells).
     """
 
     __slots__ = (
-        "_document", "_labels", "_pointer", "account", "exposes", "group", "host_network", "injection", "kind", "name",
-        "namespace", "part", "ports", "replicas", "role",
+        "_document", "_labels", "_pointer", "account", "bypassed", "exposes", "group", "host_network", "injection",
+        "kind", "name", "namespace", "part", "ports", "replicas", "role",
     )  # fmt: skip
 
     def __init__(self, pod: PodTemplate, namespace: str, role: str = "") -> None:
@@ -40,6 +46,7 @@ class Pods:
         ports = _ports(pod.spec)
         self.ports = _shared.setdefault(ports, ports)
         self.injection = _injection(pod)
+        self.bypassed = _bypassed(pod.annotations)
         self.host_network = pod.spec.get("hostNetwork") is True
         spec = pod.owner.data.get("spec")
         replicas = spec.get("replicas") if isinstance(spec, dict) else None
@@ -58,6 +65,23 @@ class Pods:
         """Whether they have all of these labels, and there is at least one."""
         return bool(labels) and all(self._has(key, str(value)) for key, value in labels.items())
 
+    def label(self, key: str) -> str | None:
+        """The value of a label, which can hold ``*`` where the controller sets it; None where they have none."""
+        _, found, rest = self._labels.partition(f"\n{key}=")
+        return rest.partition("\n")[0] if found else None
+
+    def pairs(self) -> list[str]:
+        """Their labels, each as ``key=value``; a value that their controller sets can hold ``*``."""
+        return self._labels.split("\n")[1:-1]
+
+    def bypasses(self, port: int | None) -> bool:
+        """Whether a port of theirs may be reached past their sidecar."""
+        return self.bypassed == "*" or bool(self.bypassed and port is not None and f",{port}," in self.bypassed)
+
+    def mentions(self, word: bytes) -> bool:
+        """Whether a word is anywhere in the document of these pods, which is not parsed for it."""
+        return self._document.mentions(word)
+
     def _has(self, key: str, value: str) -> bool:
         if f"\n{key}={value}\n" in self._labels:
             return True
@@ -67,12 +91,9 @@ class Pods:
 
     def template(self) -> PodTemplate:
         """The pod template as it came, read again: for an invariant that asks more of the few pods that it judges."""
-        for item in objects(self._document, self._document.data):
-            for pod in pod_templates(item):
-                if pod.pointer == self._pointer and pod.part == self.part:
-                    self._document.forget()
-                    return pod
-        raise LookupError(self.title)
+        if not _again or _again[0][0] is not self._document:
+            _again[:] = [(self._document, _templates(self._document))]
+        return _again[0][1][self._pointer, self.part]
 
     @property
     def owner(self) -> "Owner":
@@ -87,6 +108,23 @@ class Pods:
 
 
 _shared: "dict[tuple[tuple[str, int, str], ...], tuple[tuple[str, int, str], ...]]" = {}  # most pods have the same
+
+
+# The document that was read again last, with its templates by pointer and part: a List can hold very many.
+_again: "list[tuple[Document, dict[tuple[str, str], PodTemplate]]]" = []
+
+
+def _templates(document: "Document") -> "dict[tuple[str, str], PodTemplate]":
+    """A document's templates, read again at no cost: what a stream may hold was counted when it was read first."""
+    budget = document.stream.budget
+    left = budget.left
+    budget.left += document.end - document.start  # more than it has nodes
+    try:
+        found = (pod for item in objects(document, document.data) for pod in pod_templates(item))
+        return {(pod.pointer, pod.part): pod for pod in found}
+    finally:
+        document.forget()
+        budget.left = left
 
 
 def _ports(spec: "dict[str, Any]") -> "tuple[tuple[str, int, str], ...]":
@@ -105,9 +143,21 @@ def _ports(spec: "dict[str, Any]") -> "tuple[tuple[str, int, str], ...]":
     )
 
 
+def _bypassed(annotations: "dict[str, Any]") -> str:
+    """A text with a comma on both sides of each port; empty where there is none, as of most pods."""
+    if EXCLUDED in annotations:
+        return f",{str(annotations[EXCLUDED] or '').replace(' ', '')},"
+    return "*" if str(annotations.get(INCLUDED, "*")) != "*" else ""
+
+
 def _injection(pod: PodTemplate) -> str:
-    """What a pod says of its sidecar: the label goes before the annotation, of which only "false" counts."""
+    """What a pod says of its sidecar: the label goes before the annotation, of which only "false" counts.
+
+    A label that names a revision asks for one, too.
+    """
     label = pod.labels.get(INJECT)
+    if label is None and REVISION in pod.labels:
+        label = "true"
     if label is not None:
         return str(label).lower()
     return "false" if INJECT in pod.annotations and str(pod.annotations[INJECT]).lower() == "false" else ""

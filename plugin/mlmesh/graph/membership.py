@@ -21,6 +21,13 @@ def injected(pods: "Pods", release: "Release") -> bool | None:
     return namespace
 
 
+def has_sidecar(pods: "Pods", release: "Release") -> bool:
+    """Whether pods surely have a sidecar beside an application; a gateway's proxy is none."""
+    return (
+        injected(pods, release) is True and pods.role != "gateway" and not pods.mentions(b"inject.istio.io/templates")
+    )
+
+
 def namespace_injects(namespace: str, release: "Release") -> bool | None:
     """Whether pods that say nothing get a sidecar in a namespace; None where nobody here holds it."""
     labels = release.namespace_labels(namespace)

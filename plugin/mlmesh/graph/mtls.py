@@ -34,22 +34,66 @@ def mode(pods: "Pods", port: int | None, release: "Release") -> "tuple[str, Kube
 def namespace_mode(namespace: str, release: "Release") -> "tuple[str, KubeObject | None]":
     """The mode of a namespace's pods that no policy selects, and the policy that says so."""
     for where in (namespace, release.mesh("rootNamespace")):
-        for item in release.known("security.istio.io", "PeerAuthentication"):
-            if release.namespace(item) == where and not _selector(item):
-                found = at(item.data, "spec.mtls.mode")
-                if found not in _UNSET:
-                    return str(found), item
+        for item in release.peers.wide.get(where, ()):
+            found = at(item.data, "spec.mtls.mode")
+            if found not in _UNSET:
+                return str(found), item
     return PERMISSIVE, None
 
 
 def selecting_of(pods: "Pods", release: "Release") -> "list[KubeObject]":
     """The PeerAuthentications that select pods. Which is oldest no manifest tells: the first counts here."""
-    return [
-        item
-        for item in release.known("security.istio.io", "PeerAuthentication")
-        if release.namespace(item) == pods.namespace and pods.carry(_selector(item))
-    ]
+    return release.peers.selecting(pods)
+
+
+class Peers:
+    """PeerAuthentications: ``wide`` those without a selector, by namespace; the others by a label that they ask for."""
+
+    __slots__ = ("_by_label", "wide")
+
+    def __init__(self, release: "Release") -> None:
+        self.wide: dict[str, list[KubeObject]] = {}
+        self._by_label: dict[str, dict[str, list[KubeObject]]] = {}
+        for item in release.known("security.istio.io", "PeerAuthentication"):
+            namespace, labels = release.namespace(item), _selector(item)
+            if labels:
+                key, value = next(iter(labels.items()))
+                self._by_label.setdefault(namespace, {}).setdefault(f"{key}={value}", []).append(item)
+            else:
+                self.wide.setdefault(namespace, []).append(item)
+
+    def selecting(self, pods: "Pods") -> "list[KubeObject]":
+        """Those that select pods; of several for one label in their order."""
+        here = self._by_label.get(pods.namespace)
+        if not here:
+            return []
+        pairs = pods.pairs()
+        asked = here if any("*" in pair for pair in pairs) else pairs
+        return [item for pair in asked for item in here.get(pair, ()) if pods.carry(_selector(item))]
 
 
 def _selector(item: "KubeObject") -> "dict[str, object]":
     return mapping(at(item.data, "spec.selector.matchLabels"))
+
+
+def any_strict(release: "Release") -> bool:
+    """Whether some PeerAuthentication here asks for STRICT: where none does, nothing here is known to be refused."""
+    return any(
+        at(item.data, "spec.mtls.mode") == STRICT
+        or any(at(each, "mode") == STRICT for each in mapping(at(item.data, "spec.portLevelMtls")).values())
+        for item in release.known("security.istio.io", "PeerAuthentication")
+    )
+
+
+def refusing(pods: "Pods", port: int | None, release: "Release") -> "KubeObject | None":
+    """The policy by which the sidecars of pods surely refuse plain text on a container's port; None where none does.
+
+    Pods that may have no sidecar refuse nothing, nor does a port that goes past it. Of several policies that select
+    the pods any can be the oldest: then nothing is sure.
+    """
+    from mlmesh.graph.membership import has_sidecar
+
+    if pods.bypasses(port) or not has_sidecar(pods, release) or len(selecting_of(pods, release)) > 1:
+        return None
+    found, policy = mode(pods, port, release)
+    return policy if found == STRICT else None

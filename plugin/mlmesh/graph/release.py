@@ -5,7 +5,7 @@ from mlmesh.graph.hosts import fqdn
 from mlmesh.graph.inventory import Inventory
 from mlmesh.graph.kinds import LATE, MESH_KINDS, POD_KINDS, WITHOUT_PODS
 from mlmesh.graph.pods import PodTemplate
-from mlmesh.manifests.objects import KubeObject, objects
+from mlmesh.manifests.objects import KubeObject, alike, named, objects
 from mlmesh.model.errors import InputError
 from mlmesh.model.findings import ERROR, WARNING
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
+    from mlmesh.graph.authorization import Guards
     from mlmesh.graph.inventory import Pods
+    from mlmesh.graph.mtls import Peers
+    from mlmesh.graph.selection import Selection
     from mlmesh.graph.timeouts import Timeouts
     from mlmesh.graph.violation import Violation
     from mlmesh.manifests.stream import Document
@@ -78,16 +81,21 @@ class Release:
     metadata, where its pods do not see them; ``selecting``, components of the policy that select some pod;
     ``selected_elsewhere``, a namespace with pods that carry a component's labels and are not in its own, by component;
     ``unselected``, namespaces with a pod that no component selects (mlmesh.roles tells all three); ``notes``, by code,
-    what a stage saw of an object in passing; ``serves``, by backend, the endpoint types that it serves and why.
+    what a stage saw of an object in passing; ``serves``, by backend, the endpoint types that it serves and why;
+    ``listed``, what Lists hold, by name.
     """
 
     __slots__ = (
+        "_guards",
         "_late",
         "_owned",
+        "_peers",
+        "_selection",
         "_timeouts",
         "annotated",
         "context",
         "documents",
+        "listed",
         "notes",
         "own",
         "policy",
@@ -104,6 +112,7 @@ class Release:
         self.own = Inventory(policy.namespace)
         self.context = Inventory(policy.namespace)
         self.annotated: list[PodTemplate] = []
+        self.listed: list[KubeObject] = []
         self.notes: dict[str, list[Violation]] = {}
         self.selecting: set[str] = set()
         self.serves: dict[tuple[str, str, str], tuple[tuple[Any, ...], str]] = {}
@@ -111,9 +120,15 @@ class Release:
         self.unselected: set[str] = set()
         self._owned = frozenset(policy.spec.get("owns", ()))
         self._timeouts: Timeouts | None = None
+        self._selection: tuple[int, Selection] | None = None
+        self._peers: tuple[int, Peers] | None = None
+        self._guards: tuple[int, Guards] | None = None
 
     def add(self, items: "Iterable[KubeObject]") -> None:
         """Take the objects of a document that is done, as they leave; its workloads are left out."""
+        items = list(items)
+        if items and items[0].pointer:
+            self.listed += map(named, items)
         self.own.add(items)
 
     def add_account(self, document: "Document") -> bool:
@@ -154,6 +169,11 @@ class Release:
         """The kinds of the release's own objects; "pods" where it has any."""
         found = {document.kind for document in self.documents} | self.own.kinds
         return found | {"pods"} if self.own.pods else found
+
+    @property
+    def alike(self) -> "list[list[Document]]":
+        """Documents that seem to hold the same object, in groups; none is parsed for this."""
+        return alike(self.documents, self.listed, self.policy.namespace)
 
     @property
     def hooks_only(self) -> bool:
@@ -207,7 +227,37 @@ class Release:
 
     def selected(self, namespace: str | None, labels: "Mapping[str, Any]") -> "Iterator[Pods]":
         """The pods, in the context too, of a namespace (None: of all) that have all of these labels."""
-        return (pods for pods in self.pods() if namespace in (None, pods.namespace) and pods.carry(labels))
+        return (pods for pods in self.selection.carrying(labels) if namespace in (None, pods.namespace))
+
+    @property
+    def selection(self) -> "Selection":
+        """All pods, in the context too, to be found by labels and owners."""
+        count = len(self.own.pods) + len(self.context.pods)
+        if self._selection is None or self._selection[0] != count:  # none yet, or there are more by now
+            from mlmesh.graph.selection import Selection
+
+            self._selection = count, Selection(self.pods())
+        return self._selection[1]
+
+    @property
+    def peers(self) -> "Peers":
+        """The PeerAuthentications, in the context too, to be found by the pods and namespaces that they are for."""
+        count = sum(len(each.kept("security.istio.io", "PeerAuthentication")) for each in (self.own, self.context))
+        if self._peers is None or self._peers[0] != count:
+            from mlmesh.graph.mtls import Peers
+
+            self._peers = count, Peers(self)
+        return self._peers[1]
+
+    @property
+    def guards(self) -> "Guards":
+        """The AuthorizationPolicies, in the context too, to be found by the pods whose sidecars enforce them."""
+        count = sum(len(each.kept("security.istio.io", "AuthorizationPolicy")) for each in (self.own, self.context))
+        if self._guards is None or self._guards[0] != count:
+            from mlmesh.graph.authorization import Guards
+
+            self._guards = count, Guards(self)
+        return self._guards[1]
 
     def pods(self) -> "Iterator[Pods]":
         """All pods, in the context too; those of an object that the release has, too, are the release's."""

@@ -1,6 +1,7 @@
 """Identities in AuthorizationPolicies that no workload has: MLM401."""
 
-from mlmesh.graph.gateways import accounts, service_account
+from mlmesh.graph.fields import at
+from mlmesh.graph.gateways import ISTIO_CLASSES, accounts, gateway_class, service_account
 from mlmesh.invariants.rule import ABSENCE, PODS, Rule, Violation
 from mlmesh.model.findings import ERROR, WARNING
 from mlmesh.model.patches import pointer
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
 
     from mlmesh.graph.release import Release
     from mlmesh.manifests.objects import KubeObject
+    from mlmesh.model.patches import Operation
+
+LOCAL = "cluster.local"  # the mesh's own trust domain, whatever its name
 
 
 def _sources(item: "KubeObject") -> "Iterator[tuple[str, str, str]]":
@@ -28,9 +32,9 @@ def _sources(item: "KubeObject") -> "Iterator[tuple[str, str, str]]":
 
 
 def principal_nobody_has(release: "Release") -> "Iterator[Violation]":
-    """An AuthorizationPolicy names an identity that no workload has: it lets nobody in.
+    """An AuthorizationPolicy names an identity that no workload has: it lets nobody in, or keeps nobody out.
 
-    Why: A rule that names an identity which no workload has lets nobody in by it. Istio runs a Gateway as NAME-CLASS,
+    Why: A rule that names an identity which no workload has holds for nobody. Istio runs a Gateway as NAME-CLASS,
     unless the annotation gateway.istio.io/service-account on it says otherwise.
 
     Bad: a principal `cluster.local/ns/ml/sa/gateway-sa` where the Gateway runs as `ml-gateway-istio`
@@ -52,20 +56,23 @@ def principal_nobody_has(release: "Release") -> "Iterator[Violation]":
             else:
                 principal = value
                 parts = value.split("/")
-                if len(parts) != 5 or parts[0] != domain or parts[1] != "ns" or parts[3] != "sa" or "*" in value:
+                if len(parts) != 5 or parts[0] not in (domain, LOCAL) or parts[1::2] != ["ns", "sa"] or "*" in value:
                     continue  # a wildcard, or another trust domain
                 namespace, account = parts[2], parts[4]
             if (namespace, account) in known or _declared(principal, external):
                 continue
+            refuses = at(item.data, "spec.action") == "DENY"
             yield Violation(
                 item,
                 place,
-                f"no workload of this release runs as {principal}, so the rule lets nobody in by it"
+                f"no workload of this release runs as {principal}, so the rule "
+                + ("keeps nobody out by it" if refuses else "lets nobody in by it")
                 + _gateway_hint(namespace, release),
                 f"name the identity that the caller has (a ServiceAccount of namespace {namespace}, or for a Gateway "
                 f"the annotation gateway.istio.io/service-account: {account}), or declare it under external.principals",
-                severity=ERROR if release.owns(namespace) else WARNING,
+                severity=ERROR if release.owns(namespace) and not refuses else WARNING,
                 evidence=principal,
+                operations=_renamed(place, value, namespace, account, release),
             )
 
 
@@ -77,11 +84,25 @@ def _declared(principal: str, external: set[str]) -> bool:
 
 def _gateway_hint(namespace: str, release: "Release") -> str:
     gateways = [
-        f"Gateway {gateway.name} runs as {service_account(gateway)}"
-        for gateway in release.known("gateway.networking.k8s.io", "Gateway")
-        if release.namespace(gateway) == namespace
+        f"Gateway {gateway.name} runs as {service_account(gateway)}" for gateway in _gateways(namespace, release)
     ]
     return f" ({'; '.join(gateways)})" if gateways else ""
+
+
+def _gateways(namespace: str, release: "Release") -> "list[KubeObject]":
+    return [
+        gateway
+        for gateway in release.known("gateway.networking.k8s.io", "Gateway")
+        if release.namespace(gateway) == namespace and gateway_class(gateway) in ISTIO_CLASSES
+    ]
+
+
+def _renamed(place: str, value: str, namespace: str, account: str, release: "Release") -> "tuple[Operation, ...]":
+    """The account of the namespace's only Gateway, where the name that nobody has is meant to be a gateway's."""
+    gateways = _gateways(namespace, release)
+    if len(gateways) != 1 or not ("gateway" in account or gateways[0].name in account):
+        return ()
+    return ({"op": "replace", "path": place, "value": value.removesuffix(account) + service_account(gateways[0])},)
 
 
 RULES = (
@@ -93,5 +114,6 @@ RULES = (
         judges=("AuthorizationPolicy",),
         reads=("Gateway", PODS, "ServiceAccount"),
         scope="set",
+        fix="unsafe",
     ),
 )

@@ -1,6 +1,7 @@
-"""Listeners that istiod leaves out: MLM701."""
+"""Gateways of which istiod makes less than they say: MLM701, MLM706."""
 
-from mlmesh.graph.gateways import ISTIO_CLASSES, gateway_class, listeners
+from mlmesh.graph.fields import entries, maps
+from mlmesh.graph.gateways import ISTIO_CLASSES, NAME_ANNOTATION, gateway_class, listeners, made_name
 from mlmesh.invariants.rule import OBJECT, Rule, Violation
 from mlmesh.model.findings import ERROR
 
@@ -9,9 +10,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from mlmesh.graph.release import Release
+    from mlmesh.manifests.objects import KubeObject
     from mlmesh.model.patches import Operation
 
 STANDARD = ("HTTP", "HTTPS", "TLS", "TCP", "UDP")
+_LONGEST = 63  # k8s.io/apimachinery pkg/util/validation: of a DNS label, and of a label's value
+_DEPLOYED = ("istio", "istio-waypoint", "istio-east-west")  # istiod makes nothing for istio-remote
 
 
 def listener_protocol_unknown(release: "Release") -> "Iterator[Violation]":
@@ -63,6 +67,45 @@ def _instead(protocol: str, served: tuple[str, ...]) -> str:
     return f"one of {', '.join(served)}"
 
 
+def gateway_name_long(release: "Release") -> "Iterator[Violation]":
+    """A Gateway's name is too long for the Service, or the label, that istiod makes of it: no gateway comes up.
+
+    Why: istiod names the Deployment and the Service `<name>-<class>`, and puts the Gateway's name into a label of the
+    pods. The API server takes 63 characters of either, and refuses what is longer. Nothing tells that but istiod's log.
+
+    Bad: a Gateway of class istio whose name has 60 characters
+
+    Good: a shorter name, or the annotation `gateway.istio.io/name-override` on the Gateway
+
+    Source: istio/istio pilot/pkg/config/kube/gatewaycommon GetDefaultName, manifests/charts/istio-control/
+    istio-discovery/files/kube-gateway.yaml.
+    """
+    for gateway in release.of("gateway.networking.k8s.io", "Gateway"):
+        if gateway_class(gateway) not in _DEPLOYED or not _is_managed(gateway):
+            continue
+        made = made_name(gateway)
+        if len(gateway.name) > _LONGEST:
+            what, length = f"the label gateway.networking.k8s.io/gateway-name: {gateway.name}", len(gateway.name)
+        else:
+            what, length = f"a Service {made}", len(made)
+        if length > _LONGEST:
+            yield Violation(
+                gateway,
+                "/metadata/name",
+                f"istiod makes {what}, of {length} characters, and the API server takes {_LONGEST}: it refuses that, "
+                "and the Gateway gets no pods and no address",
+                "a shorter name"
+                + ("" if len(gateway.name) > _LONGEST else f", or one in the annotation {NAME_ANNOTATION}"),
+            )
+
+
+def _is_managed(gateway: "KubeObject") -> bool:
+    """Whether istiod makes the Gateway's pods: no, where its addresses name a Service that somebody else runs."""
+    spec = gateway.data.get("spec")
+    addresses = entries(spec.get("addresses") if isinstance(spec, dict) else None)
+    return not addresses or [each.get("type", "IPAddress") for _, each in maps(addresses)] == ["IPAddress"]
+
+
 RULES = (
     Rule(
         "MLM701",
@@ -73,4 +116,5 @@ RULES = (
         scope="object",
         fix="unsafe",
     ),
+    Rule("MLM706", gateway_name_long, severity=ERROR, confidence=OBJECT, judges=("Gateway",), scope="object"),
 )

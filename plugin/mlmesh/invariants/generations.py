@@ -2,6 +2,7 @@
 
 from math import inf
 
+from mlmesh.endpoints.routes import Rule as Served
 from mlmesh.endpoints.routes import rules
 from mlmesh.graph.route import GATEWAY_API, ISTIO
 from mlmesh.invariants.rule import GUESS, Rule, Violation, noted
@@ -12,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mlmesh.endpoints.routes import Rule as Served
+    from mlmesh.endpoints.catalogue import EndpointType
     from mlmesh.graph.release import Release
 
 
@@ -35,9 +36,7 @@ def generation_cut(release: "Release") -> "Iterator[Violation]":
             seconds = rule.matched.timeout
             if seconds is None or seconds == inf or not rule.sure:
                 continue
-            wanted = {
-                kind.name: _wanted(rule, index, release) for index, kind in enumerate(rule.types) if kind.generates
-            }
+            wanted = {kind.name: _wanted(rule, kind, release) for kind in rule.types if kind.generates}
             if wanted and seconds < min(wanted.values()):
                 longest = max(wanted, key=lambda name: wanted[name])
                 yield Violation(
@@ -49,12 +48,12 @@ def generation_cut(release: "Release") -> "Iterator[Violation]":
                 )
 
 
-def _wanted(rule: "Served", index: int, release: "Release") -> float:
+def _wanted(rule: "Served", kind: "EndpointType", release: "Release") -> float:
     """Seconds that the policy gives one of the rule's types; inf where it sets no timeout."""
-    from mlmesh.endpoints.derive import block
+    from mlmesh.endpoints.write import numbers
 
-    found = block(rule.types[index : index + 1], release.policy, rule.hosts(release), namespace=rule.owner.namespace)
-    return duration_ms(str(found["timeout"])) / 1000 if "timeout" in found else inf
+    found = numbers(Served(rule.route, rule.matched, (kind,), rule.reason, sure=True), release)
+    return duration_ms(str(found["timeout"].value)) / 1000 if "timeout" in found else inf
 
 
 RULES = (
@@ -63,7 +62,7 @@ RULES = (
         generation_cut,
         severity=WARNING,
         confidence=GUESS,
-        judges=("VirtualService", "HTTPRoute", "InferenceService"),
+        judges=("VirtualService", "HTTPRoute", "InferenceService", "LLMInferenceService"),
         scope="object",
         fix="unsafe",
     ),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from mlmesh.endpoints.routes import Rule as Route
     from mlmesh.graph.release import Release
+    from mlmesh.model.patches import Operation
 
 REPEATING = ("5xx", "gateway-error", "reset")  # retried though the request may have been worked on
 SAFE = "connect-failure,refused-stream,reset-before-request"
@@ -41,6 +42,16 @@ def _where(route: "Route") -> str:
     return "change it in the VirtualService, or leave timeout and retries out of the rule to have them derived"
 
 
+def _lowered(route: "Route", retries: "dict[str, Any]") -> "tuple[Operation, ...]":
+    """A perTryTimeout of which all tries fit into the timeout; none where it was derived, or there are no retries."""
+    whole, attempts = _ms(route.data.get("timeout")), retries.get("attempts")
+    if f"{route.path}/retries" in derived(route.owner) or not isinstance(attempts, int) or attempts < 1 or not whole:
+        return ()
+    each = int(whole / (attempts + 1))
+    text = f"{each}ms" if each % 1000 else f"{each // 1000}s"
+    return ({"op": "replace", "path": f"{route.path}/retries/perTryTimeout", "value": text},) if each else ()
+
+
 def try_outlasts_timeout(release: "Release") -> "Iterator[Violation]":
     """A perTryTimeout that is not below the timeout is ignored: no retry of a slow answer runs.
 
@@ -63,6 +74,7 @@ def try_outlasts_timeout(release: "Release") -> "Iterator[Violation]":
                 f"it, the first try takes all the time, and no retry of a slow answer ever runs",
                 f"let {retries.get('attempts', 2)} retries fit: perTryTimeout below timeout / (attempts + 1); "
                 + _where(route),
+                operations=_lowered(route, retries),
             )
 
 
@@ -92,6 +104,7 @@ def tries_exceed_timeout(release: "Release") -> "Iterator[Violation]":
                 f"{attempts + 1} end by themselves",
                 f"timeout of at least {needed / 1000 + 0.25 * attempts:g}s (with back-off), or a perTryTimeout of at "
                 f"most {whole / 1000 / (attempts + 1):.3g}s; " + _where(route),
+                operations=_lowered(route, retries),
             )
 
 
@@ -132,6 +145,7 @@ RULES = (
         confidence=OBJECT,
         judges=("VirtualService",),
         scope="object",
+        fix="unsafe",
     ),
     Rule(
         "MLM202",
@@ -140,6 +154,7 @@ RULES = (
         confidence=OBJECT,
         judges=("VirtualService",),
         scope="object",
+        fix="unsafe",
     ),
     Rule(
         "MLM203",

@@ -1,8 +1,8 @@
-"""What nothing tells of a route, and what its kind cannot say: MLM204, MLM216 and MLM217."""
+"""What nothing tells of a route, and what is said of it nowhere: MLM204, MLM216, MLM217 and MLM218."""
 
 from mlmesh.endpoints.routes import rules
 from mlmesh.graph.route import GATEWAY_API, ISTIO, POOL
-from mlmesh.invariants.rule import ABSENCE, OBJECT, Rule, Violation
+from mlmesh.invariants.rule import ABSENCE, OBJECT, Rule, Violation, noted
 from mlmesh.model.findings import INFO, WARNING
 
 TYPE_CHECKING = False
@@ -56,6 +56,7 @@ def endpoint_unknown(release: "Release") -> "Iterator[Violation]":
 
     Source: docs/endpoints.md has how a type is told.
     """
+    yield from noted(release, "MLM216")  # of KServe's objects, which are read with their pods
     kinds = ((ISTIO, "VirtualService"), (GATEWAY_API, "HTTPRoute"), (GATEWAY_API, "GRPCRoute"))
     for item in (item for kind in kinds for item in release.of(*kind)):
         from mlmesh.endpoints.write import set_by_user
@@ -89,6 +90,7 @@ def retries_not_said(release: "Release") -> "Iterator[Violation]":
 
     Source: istio/istio pilot/pkg/config/kube/gateway/conversion.go.
     """
+    yield from noted(release, "MLM217")  # of KServe's objects
     for item in release.of(GATEWAY_API, "HTTPRoute"):
         from mlmesh.endpoints.write import says_retry, set_by_user, unsaid
 
@@ -115,6 +117,33 @@ def retries_not_said(release: "Release") -> "Iterator[Violation]":
                 )
 
 
+def retries_unbounded(release: "Release") -> "Iterator[Violation]":
+    """The policy asks for a retry budget, and no DestinationRule has one for a host whose routes retry.
+
+    Why: Istio lifts Envoy's limit on retries that run at once. Under overload every request is repeated, and the load
+    that broke a server is multiplied. A budget bounds them by the requests under way.
+
+    Bad: `endpoints.retryBudget` in the policy, and a retried host without a DestinationRule
+
+    Good: a DestinationRule of the host, into which the budget is derived; or one with `maxRetries`
+
+    Source: istio/istio pilot/pkg/networking/core/cluster_traffic_policy.go applyRetryBudget.
+    """
+    if not release.policy.spec["endpoints"].get("retryBudget"):
+        return
+    from mlmesh.endpoints.budget import unguarded
+
+    for host, rule, why, remedy in unguarded(release):
+        yield Violation(
+            rule.owner,
+            rule.path,
+            f"the rule retries requests to {host}, the policy asks for a retryBudget, and {why}: nothing limits how "
+            f"many retries run at once",
+            remedy,
+            evidence=host,
+        )
+
+
 def _names(found: "list[Served]") -> str:
     return " and ".join(dict.fromkeys(kind.name for rule in found for kind in rule.types))
 
@@ -137,7 +166,7 @@ RULES = (
         endpoint_unknown,
         severity=INFO,
         confidence=ABSENCE,
-        judges=("VirtualService", "HTTPRoute", "GRPCRoute"),
+        judges=("VirtualService", "HTTPRoute", "GRPCRoute", "InferenceService"),
         scope="set",
     ),
     Rule(
@@ -145,7 +174,16 @@ RULES = (
         retries_not_said,
         severity=INFO,
         confidence=OBJECT,
-        judges=("HTTPRoute",),
+        judges=("HTTPRoute", "InferenceService", "LLMInferenceService"),
         scope="object",
+    ),
+    Rule(
+        "MLM218",
+        retries_unbounded,
+        severity=INFO,
+        confidence=ABSENCE,
+        judges=("VirtualService", "HTTPRoute", "GRPCRoute"),
+        reads=("DestinationRule",),
+        scope="set",
     ),
 )

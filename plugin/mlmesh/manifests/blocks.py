@@ -42,9 +42,11 @@ def _map(sheet: "Sheet", tree: "Tree", branch: Branch) -> None:
             _value(sheet, tree, node.value[own], change)
         elif isinstance(change, Fresh):
             new.append((key, change.value))
-    if any(sheet.is_explicit(node.value[index][0]) for index in gone) or (new and sheet.is_explicit(first)):
+    if (new and sheet.is_explicit(first)) or (gone and any(sheet.is_explicit(node.value[at][0]) for at in gone)):
         raise NotEditableError("a key written with `?`", remedy="write it as `key: value`", node=node)
-    end = _cut(sheet, [(key_node.start_mark.index, value_node) for key_node, value_node in node.value], gone)
+    end = None
+    if gone:
+        end = _cut(sheet, [(key_node.start_mark.index, value_node) for key_node, value_node in node.value], gone)
     if not new:
         return
     lines = (sheet.eol + " " * column).join(entry(key, value, column, sheet.eol) for key, value in new)

@@ -55,9 +55,6 @@ class _Parser(CParser):
     descend_resolver = is_
     ascend_resolver = bool
 
-    def __init__(self, text: bytes) -> None:
-        CParser.__init__(self, text)
-
     def resolve(self, kind: "Any", value: "Any", implicit: "Any") -> None:
         """No tag."""
 

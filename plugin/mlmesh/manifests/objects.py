@@ -4,7 +4,7 @@ from mlmesh.model.errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any, TypeVar
 
     from mlmesh.manifests.stream import Document
@@ -98,3 +98,57 @@ def _open(document: "Document", pointer: str, data: "dict[str, Any]") -> "Iterat
     for index, item in enumerate(items):
         if isinstance(item, dict):
             yield from _open(document, f"{pointer}/items/{index}", item)
+
+
+def named(item: KubeObject) -> KubeObject:
+    """The object with nothing but its names and annotations, to be kept."""
+    metadata = item.data.get("metadata")
+    kept = {key: metadata[key] for key in ("name", "namespace", "annotations") if key in metadata} if metadata else {}
+    return KubeObject(
+        item.document, item.pointer, {"apiVersion": item.api_version, "kind": item.kind, "metadata": kept}
+    )
+
+
+def alike(documents: "Iterable[Document]", listed: "Iterable[KubeObject]", namespace: str) -> "list[list[Document]]":
+    """Documents that seem to hold the same object, in groups, by their text alone: none is parsed.
+
+    ``listed`` is what Lists hold, ``namespace`` that of objects that name none. Kind, namespace and name are looked for
+    where most manifests have them, two blanks in; what is written otherwise is compared by the whole line
+    ``metadata: {...}``, or not at all.
+    """
+    first: dict[int, Document] = {}  # by the hash of what it says, which takes less room than the names of thousands
+    groups: dict[int, list[Document]] = {}
+
+    def compare(key: "tuple[str, bytes, bytes]", document: "Document") -> None:
+        found = hash(key)
+        if found in first:
+            groups.setdefault(found, [first[found]]).append(document)
+        else:
+            first[found] = document
+
+    for document in documents:
+        data, end = document.stream.data, document.end
+        at = data.find(b"\nmetadata:", max(document.body - 1, 0), end)
+        if at < 0:
+            continue
+        line = data.find(b"\n", at + 1, end)
+        inline = data[at + 10 : line if line >= 0 else end].strip()
+        if inline and not inline.startswith(b"#"):
+            key = (document.kind, b"", inline)
+        else:
+            where, name = _word(data, b"\n  namespace:", line, end), _word(data, b"\n  name:", line, end)
+            key = (document.kind, where or namespace.encode(), name)
+        if key[2] and not key[0].endswith("List"):
+            compare(key, document)
+    for item in listed:
+        compare((item.kind, (item.namespace or namespace).encode(), item.name.encode()), item.document)
+    return list(groups.values())
+
+
+def _word(data: bytes, key: bytes, start: int, end: int) -> bytes:
+    """What stands behind a key that begins a line; empty where there is none."""
+    at = data.find(key, start, end)
+    if at < 0:
+        return b""
+    line = data.find(b"\n", at + 1, end)
+    return data[at + len(key) : line if line >= 0 else end].partition(b" #")[0].strip(b" \r\"'")

@@ -221,6 +221,7 @@ def settled(branch: Branch) -> "Fresh | None":
     if isinstance(branch.data, list):
         fresh = [each.value for each in branch.items if isinstance(each, Fresh) and each.index < 0]
         return Fresh(fresh, branch.index) if len(fresh) == len(branch.items) else None
-    if any(branch.changes.get(key, branch) is not None for key in branch.data):
+    changes = branch.changes
+    if len(changes) < len(branch.data) or any(changes.get(key, branch) is not None for key in branch.data):
         return None
-    return Fresh({key: each.value for key, each in branch.changes.items() if isinstance(each, Fresh)}, branch.index)
+    return Fresh({key: each.value for key, each in changes.items() if isinstance(each, Fresh)}, branch.index)

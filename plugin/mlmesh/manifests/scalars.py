@@ -17,6 +17,7 @@ _INFINITE = frozenset(
 )
 _MEMO = 20_000  # distinct plain scalars kept: streams repeat few, a hostile one must not fill the memory twice
 _LAST = frozenset("0123456789abcdefABCDEF._")  # of a number, a hexadecimal one too
+_SIGNS = _LAST | frozenset("+-oOxX")  # of which a number is made
 _LONGEST_FLOAT = 10_000  # digits: beyond them only the first can tell, and Python is slow
 
 
@@ -61,6 +62,8 @@ def _number(text: str) -> "Any":
         return _float(text, text)
     if text == "0":
         return 0
+    if not _SIGNS.issuperset(text):  # --port=8080, 10-min: no regular expression is needed for them
+        return text
     plain = text.replace("_", "")
     digits = plain.lstrip("+-") if plain[1:2] not in ("+", "-") else ""
     if re.fullmatch(r"[1-9][0-9]*|0[bB][01]+|0[oO]?[0-7]+|0[xX][0-9a-fA-F]+|0", digits):

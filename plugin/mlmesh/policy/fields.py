@@ -217,7 +217,7 @@ SPEC = _map(
                         "minRetryConcurrency": {
                             "description": "So many at least, however few requests there are.",
                             "type": ["integer", "null"],
-                            "minimum": 0,
+                            "minimum": 1,
                         },
                     },
                 ),
@@ -233,6 +233,11 @@ SPEC = _map(
                         "hosts": _each(
                             "By the host that a route sends to, over both: the same fields. A DNS name, or a short "
                             "name of the release's namespace.",
+                            _bare(_OBJECTIVES),
+                        ),
+                        "routes": _each(
+                            "By the route, over all: the same fields. NAME of the release's namespace or "
+                            "NAMESPACE/NAME; for one of its rules with the rule's name behind it, NAME#RULE.",
                             _bare(_OBJECTIVES),
                         ),
                     },

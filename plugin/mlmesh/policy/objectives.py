@@ -1,7 +1,8 @@
 """The objectives of a policy: which hold for an endpoint type behind a host, and what in them contradicts itself.
 
-``endpoints.objectives`` has three levels, each over the one before: ``default``, ``types.<type>``, ``hosts.<host>``. A
-null of a level takes the setting of a lower one away.
+``endpoints.objectives`` has four levels, each over the one before: ``default``, ``types.<type>``, ``hosts.<host>``,
+``routes.<route>`` (of which one with a rule, ``<route>#<rule>``, stands over one without). A null of a level takes the
+setting of a lower one away.
 """
 
 from mlmesh.model.units import duration_ms
@@ -9,7 +10,7 @@ from mlmesh.policy.defaults import GENERATING, READING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     Found = dict[str, tuple[Any, str]]  # a setting's value and the level that it is from
@@ -28,12 +29,15 @@ USED = {
 COMMON = ("queue", "headroom", *ALWAYS)
 
 
-def gather(objectives: "dict[str, Any]", kind: str, host: str = "") -> "Found":
-    """The settings for a type behind a host of ``hosts`` (none: the empty string), as (value, level) by name."""
+def gather(objectives: "dict[str, Any]", kind: str, host: str = "", routes: "Sequence[str]" = ()) -> "Found":
+    """The settings for a type behind a host of ``hosts`` (none: the empty string), as (value, level) by name.
+
+    ``routes`` are the keys of ``routes`` that mean the rule, the later over the earlier.
+    """
     if kind not in USED:
         return {}
     found: Found = {}
-    for level, settings in _levels(objectives, kind, host):
+    for level, settings in _levels(objectives, kind, host, routes):
         for key, value in settings.items():
             if key in USED[kind] or key in COMMON:
                 found[key] = (value, level)
@@ -66,24 +70,39 @@ def problems(objectives: "dict[str, Any]") -> "Iterator[Problem]":
             yield problem
 
 
-def _levels(objectives: "dict[str, Any]", kind: str, host: str) -> "Iterator[tuple[str, dict[str, Any]]]":
+def _levels(
+    objectives: "dict[str, Any]", kind: str, host: str, routes: "Sequence[str]"
+) -> "Iterator[tuple[str, dict[str, Any]]]":
     yield f"{PATH}.default", objectives.get("default") or {}
     yield f"{PATH}.types.{kind}", objectives.get("types", {}).get(kind) or {}
     if host:
         yield f"{PATH}.hosts.{host}", objectives["hosts"][host] or {}
+    for route in routes:
+        yield f"{PATH}.routes.{route}", objectives["routes"][route] or {}
 
 
-def _cases(objectives: "dict[str, Any]") -> "Iterator[tuple[str, str, Found]]":
+def _routes(objectives: "dict[str, Any]") -> "Iterator[tuple[str, ...]]":
+    """What can hold for one rule together: nothing, a route's settings, and these with a rule's own."""
+    known = objectives.get("routes", {})
+    yield ()
+    for route in known:
+        above = route.partition("#")[0]
+        yield (above, route) if above in known and above != route else (route,)
+
+
+def _cases(objectives: "dict[str, Any]") -> "Iterator[tuple[str, str, tuple[str, ...], Found]]":
+    """Every case that may be: any route may lead to any host."""
     for host in ("", *objectives.get("hosts", ())):
-        for kind in USED:
-            yield kind, host, gather(objectives, kind, host)
+        for routes in _routes(objectives):
+            for kind in USED:
+                yield kind, host, routes, gather(objectives, kind, host, routes)
 
 
 def _unused(objectives: "dict[str, Any]") -> "Iterator[Problem]":
     """Settings from which nothing can be computed, since each type that they could serve lacks another."""
     used = set()
     lacking: dict[tuple[str, str], list[str]] = {}
-    for kind, _, found in _cases(objectives):
+    for kind, _, _, found in _cases(objectives):
         lacks = missing(kind, found)
         for key, (_, level) in found.items():
             if lacks and key not in ALWAYS:
@@ -101,14 +120,16 @@ def _unused(objectives: "dict[str, Any]") -> "Iterator[Problem]":
 
 
 def _contradictions(objectives: "dict[str, Any]") -> "Iterator[Problem]":
-    for kind, host, found in _cases(objectives):
+    for kind, host, routes, found in _cases(objectives):
+        if host and routes:
+            continue  # nobody knows whether they meet
         yield from _of_tokens(found)
         yield from _of_retries(found)
         if kind == "stream" and "streaming" in objectives.get("types", {}).get("stream", {}):
             path = f"{PATH}.types.stream.streaming"
             if objectives["types"]["stream"]["streaming"] is False:
                 yield path, "is false, and the type stream is always streamed", "leave it out"
-        for level, settings in _levels(objectives, kind, host):
+        for level, settings in _levels(objectives, kind, host, routes):
             yield from _of_prefill(level, settings)
 
 

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from mlmesh.policy.places import Layer
+
 LABEL = "mlmesh.dev/policy"
 DATA_KEY = "policy.json"
 
@@ -81,8 +83,9 @@ def load(
             "the stream has no policy, and MLMESH_REQUIRE_POLICY asks for one",
             remedy="render the chart ml-mesh with it, or name a policy with --policy",
         )
-    layers = [_read(item, item.document.place) for item in (*earlier, *own)]
-    layers += [_read_file(name, content) for name, content in files]
+    read = [(item, "") for item in (*earlier, *own)]
+    read += [(_read_file(name, content), name) for name, content in files]
+    layers = [_read(item, name) for item, name in read]
     carrier = own[0] if own else earlier[0] if earlier else None
     policy = Policy(merge(layers), carrier, namespace)
     roles = (*policy.spec["sidecars"], *PROXY_ROLES)
@@ -90,29 +93,35 @@ def load(
         if component.get("role", roles[0]) not in roles:
             raise InputError(
                 f"component {name} has role {component['role']!r}, which is not known",
-                place=f"policy, spec.components.{name}.role",
+                place=_place(read, f"spec.components.{name}.role") + f", spec.components.{name}.role",
                 remedy=f"one of {', '.join(roles)}, or a new one with its sizes under `sidecars`",
             )
     for role in policy.carried.get("sidecars", ()):
-        _check_sizes(role, policy.spec["sidecars"][role])
+        _check_sizes(role, policy.spec["sidecars"][role], read)
     if "endpoints" in policy.carried:
-        _check_endpoints(policy.carried["endpoints"])
+        _check_endpoints(policy.carried["endpoints"], read)
     return policy
 
 
-def _check_sizes(role: str, block: "dict[str, Any]") -> None:
+def _place(layers: "Sequence[Layer]", path: str) -> str:
+    from mlmesh.policy.places import place
+
+    return place(layers, path)
+
+
+def _check_sizes(role: str, block: "dict[str, Any]", layers: "Sequence[Layer]") -> None:
     """Refuse a request above its limit, be the other one a built-in default: no pod of the role would start."""
     for request, limit in (("proxyCPU", "proxyCPULimit"), ("proxyMemory", "proxyMemoryLimit")):
         asked, allowed = block.get(request), block.get(limit)
         if asked is not None and allowed is not None and milli(asked) > milli(allowed):
             raise InputError(
                 f"{request} {asked} is above {limit} {allowed}",
-                place=f"policy, spec.sidecars.{role}",
+                place=_place(layers, f"spec.sidecars.{role}") + f", spec.sidecars.{role}",
                 remedy="the API server refuses such a pod: set both (a built-in default holds where one is left out)",
             )
 
 
-def _check_endpoints(endpoints: "dict[str, Any]") -> None:
+def _check_endpoints(endpoints: "dict[str, Any]", layers: "Sequence[Layer]") -> None:
     """Refuse what contradicts itself, over all layers together: a later run reads them as one."""
     found = []
     for kind, block in endpoints.get("types", {}).items():
@@ -127,7 +136,7 @@ def _check_endpoints(endpoints: "dict[str, Any]") -> None:
     if found:
         raise InputError(
             "; ".join(f"{path} {what} ({remedy})" for path, what, remedy in found[:10]),
-            place="policy",
+            place=_place(layers, found[0][0]),
             remedy="correct the policy: the chart's value `policy`, or the file that --policy names",
         )
 
@@ -146,7 +155,7 @@ def _titled(item: KubeObject) -> str:
     return f"{item.title}{f' of release {name}' if name else ''}{source}"
 
 
-def _read_file(name: str, content: bytes) -> "dict[str, Any]":
+def _read_file(name: str, content: bytes) -> KubeObject:
     place = f"policy file {name}"
     found = [item for document in manifests.read(content).documents for item in objects(document, document.data)]
     if len(found) != 1 or not is_policy(found[0]):
@@ -155,10 +164,12 @@ def _read_file(name: str, content: bytes) -> "dict[str, Any]":
             place=place,
             remedy=f"name a file with one {KIND} ({API_VERSION}) or with the ConfigMap of an earlier run",
         )
-    return _read(found[0], place)
+    return found[0]
 
 
-def _read(item: KubeObject, place: str) -> "dict[str, Any]":
+def _read(item: KubeObject, name: str) -> "dict[str, Any]":
+    """The settings of a policy of the stream, or of the file of this name."""
+    place = f"policy file {name}" if name else item.document.place
     data = item.data
     if item.kind != KIND:
         data = _from_configmap(item, place)
@@ -185,7 +196,7 @@ def _read(item: KubeObject, place: str) -> "dict[str, Any]":
     if found or not isinstance(spec, dict):
         raise InputError(
             "; ".join(f"{path}: {what} ({remedy})" for path, what, remedy in found[:10]),
-            place=place,
+            place=_place([(item, name)], found[0][0]) if found and item.kind == KIND else place,
             remedy="correct the policy: the chart's value `policy`, or the file that --policy names",
         )
     return spec

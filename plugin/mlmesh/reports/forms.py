@@ -2,27 +2,35 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from mlmesh.model.errors import MlmeshError
     from mlmesh.model.findings import Finding
 
-FORMS = ("text", "json", "sarif", "junit", "github")
 
+def written(
+    form: str,
+    findings: "Sequence[Finding]",
+    docs: "Callable[[], Mapping[str, str]]",
+    error: "MlmeshError | None" = None,
+) -> str:
+    """A report in one of the forms that programs read: json, sarif, junit or github.
 
-def written(form: str, findings: "Sequence[Finding]", docs: "Mapping[str, str]") -> str:
-    """A report in one of the forms that only programs read; ``docs`` has the documentation of each finding's code."""
+    ``docs`` gives the documentation of every code, for the form that holds it. ``error`` ended the run: then what was
+    found is not all, and each form says so.
+    """
     if form == "json":
         from mlmesh.reports.machine import findings_json
 
-        return findings_json(findings)
+        return findings_json(findings, error)
     if form == "sarif":
         from mlmesh.reports.sarif import sarif
 
-        return sarif(findings, docs)
+        return sarif(findings, docs(), error)
     if form == "junit":
         from mlmesh.reports.junit import junit
 
-        return junit(findings)
+        return junit(findings, error)
     from mlmesh.reports.github import github
 
-    return github(findings)
+    return github(findings, error)

@@ -3,31 +3,44 @@
 https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
 """
 
+from mlmesh.reports.words import origin, path, place, printable, title, told
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mlmesh.model.errors import MlmeshError
     from mlmesh.model.findings import Finding
 
 _COMMANDS = {"error": "error", "warning": "warning", "info": "notice"}
 
 
-def github(findings: "Sequence[Finding]") -> str:
-    """A line for each finding."""
-    return "".join(map(_command, findings))
+def github(findings: "Sequence[Finding]", error: "MlmeshError | None" = None) -> str:
+    """A line for each finding, and one for the error that ended the run."""
+    lines = [_finding(finding) for finding in findings]
+    if error is not None:
+        lines.append(_command("error", {"title": "mlmesh"}, told(error)))
+    return "".join(lines)
 
 
-def _command(finding: "Finding") -> str:
-    name = f"{finding.namespace}/{finding.name}" if finding.namespace else finding.name
-    place = {"file": finding.file or finding.source, "line": str(finding.line) if finding.file else ""}
-    properties = {**place, "title": f"{finding.code} {finding.rule}"}
+def _finding(finding: "Finding") -> str:
+    properties = {
+        "file": path(finding),
+        "line": str(finding.line) if finding.file else "",
+        "title": f"{finding.code} {finding.rule}",
+    }
+    where = f"{place(finding)}, {origin(finding)}"
+    message = f"{title(finding)}: {finding.message}\nRemedy: {finding.remedy}\nWhere: {where}"
+    return _command(_COMMANDS[finding.severity], properties, message)
+
+
+def _command(name: str, properties: "dict[str, str]", message: str) -> str:
     shown = ",".join(f"{key}={_property(value)}" for key, value in properties.items() if value)
-    message = f"{finding.kind} {name}: {finding.message}\nRemedy: {finding.remedy}"
-    return f"::{_COMMANDS[finding.severity]} {shown}::{_data(message)}\n"
+    return f"::{name} {shown}::{_data(message)}\n"
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return "%0A".join(printable(line).replace("%", "%25") for line in text.split("\n"))
 
 
 def _property(text: str) -> str:

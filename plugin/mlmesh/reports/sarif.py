@@ -6,29 +6,38 @@ https://docs.github.com/en/code-security/code-scanning/integrating-with-code-sca
 import json
 
 from mlmesh import __version__
+from mlmesh.reports.words import origin, path, printable, title, told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    from mlmesh.model.errors import MlmeshError
     from mlmesh.model.findings import Finding
 
 MOST_RESULTS = 5_000  # GitHub shows no more of one run
 _LEVELS = {"error": "error", "warning": "warning", "info": "note"}
 _RANK = {"error": 0, "warning": 1, "info": 2}
-_PRECISION = {"object": "very-high", "contradiction": "very-high", "absence": "high", "version": "medium"}
+_PRECISION = {
+    "object": "very-high",
+    "contradiction": "very-high",
+    "absence": "high",
+    "version": "medium",
+    "guess": "low",
+}
 
 
-def sarif(findings: "Sequence[Finding]", docs: "Mapping[str, str]") -> str:
+def sarif(findings: "Sequence[Finding]", docs: "Mapping[str, str]", error: "MlmeshError | None" = None) -> str:
     """One run. ``docs`` has the documentation of each finding's code, in Markdown.
 
     A place is the file and line that were read, else the chart's template, of which no line is known. The gravest
-    come first where there are more than GitHub takes.
+    come first where there are more than GitHub takes. ``error`` ended the run: it is a notification, and the run was
+    no success, so that nobody takes it for a clean one.
     """
     chosen = sorted(findings, key=lambda finding: _RANK[finding.severity])[:MOST_RESULTS]
-    codes = sorted({finding.code for finding in chosen})
     by_code = {finding.code: finding for finding in reversed(chosen)}
+    places = {code: at for at, code in enumerate(sorted(by_code))}
     shape = {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -38,15 +47,26 @@ def sarif(findings: "Sequence[Finding]", docs: "Mapping[str, str]") -> str:
                     "driver": {
                         "name": "mlmesh",
                         "semanticVersion": __version__,
-                        "rules": [_rule(by_code[code], docs[code]) for code in codes],
+                        "rules": [_rule(by_code[code], docs[code]) for code in places],
                     }
                 },
+                "invocations": [_invocation(error)],
                 "columnKind": "unicodeCodePoints",
-                "results": [_result(finding, codes.index(finding.code)) for finding in chosen],
+                "results": [_result(finding, places[finding.code]) for finding in chosen],
             }
         ],
     }
     return json.dumps(shape, indent=2, ensure_ascii=False) + "\n"
+
+
+def _invocation(error: "MlmeshError | None") -> "dict[str, Any]":
+    if error is None:
+        return {"executionSuccessful": True}
+    return {
+        "executionSuccessful": False,
+        "exitCode": error.exit_code,
+        "toolExecutionNotifications": [{"level": "error", "message": {"text": told(error)}}],
+    }
 
 
 def _rule(finding: "Finding", doc: str) -> "dict[str, Any]":
@@ -60,37 +80,37 @@ def _rule(finding: "Finding", doc: str) -> "dict[str, Any]":
         "defaultConfiguration": {"level": _LEVELS[finding.severity]},
         "properties": {
             "tags": ["kubernetes", "istio"],
-            "precision": _PRECISION.get(finding.confidence, "medium"),
+            "precision": _PRECISION[finding.confidence],
             "problem.severity": {"info": "recommendation"}.get(finding.severity, finding.severity),
         },
     }
 
 
 def _result(finding: "Finding", rule: int) -> "dict[str, Any]":
-    name = f"{finding.namespace}/{finding.name}" if finding.namespace else finding.name
     line = finding.line if finding.file or not finding.source else 1
+    name = printable(title(finding))
     return {
         "ruleId": finding.code,
         "ruleIndex": rule,
         "level": _LEVELS[finding.severity],
-        "message": {"text": f"{finding.kind} {name}: {finding.message}. Remedy: {finding.remedy}"},
+        "message": {"text": printable(f"{name}: {finding.message}. Remedy: {finding.remedy}")},
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": uri(finding)},
+                    "artifactLocation": {"uri": _uri(finding)},
                     "region": {"startLine": line, "startColumn": 1, "endLine": line, "endColumn": 2},
                 },
-                "logicalLocations": [
-                    {"fullyQualifiedName": f"{finding.kind} {name}{finding.pointer}", "kind": "object"}
-                ],
+                "logicalLocations": [{"fullyQualifiedName": printable(f"{name}{finding.pointer}"), "kind": "object"}],
             }
         ],
         "partialFingerprints": {"primaryLocationLineHash": finding.fingerprint},
+        "properties": {"document": finding.document, "line": finding.line, "place": printable(origin(finding))},
     }
 
 
-def uri(finding: "Finding") -> str:
-    """The file, else the chart's template, as a relative URI; ``stdin`` where neither is known."""
+def _uri(finding: "Finding") -> str:
+    """A relative URI, which GitHub looks for in the repository; ``stdin`` where neither file nor template is known."""
     from urllib.parse import quote
 
-    return quote((finding.file or finding.source or "stdin").removeprefix("./"))
+    found = path(finding) or "stdin"
+    return ("file://" if found.startswith("/") else "") + quote(found)

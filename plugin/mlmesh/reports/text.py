@@ -1,5 +1,7 @@
 """Findings and errors as a person reads them in a terminal at night."""
 
+from mlmesh.reports.words import origin, place, printable, title
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,30 +21,36 @@ def summary(findings: "Sequence[Finding]") -> str:
 
 
 def findings_text(findings: "Sequence[Finding]", refused: bool, *, note: str = "", colour: bool = False) -> str:
-    """All findings, errors first: what, where, and what to do.
+    """All findings, errors first: what, where, and what to do. What is said alike of several places is said once.
 
-    ``refused``: the manifests were held back; ``note`` is what else the first line says; ``colour``: for a terminal.
+    ``refused``: the manifests were held back; ``note``: sentences that the first line says besides; ``colour``: for a
+    terminal.
     """
     head = f"mlmesh: {summary(findings)}"
     if refused:
         head += ". No manifests were passed on: nothing changes in the cluster."
-    head += note
-    ordered = sorted(findings, key=lambda finding: LEVELS.index(finding.severity))
-    return "\n\n".join([head, *("\n".join(_finding(finding, colour)) for finding in ordered)]) + "\n"
+    if note:
+        head += f"{'' if refused else '.'} {printable(note.strip())}"
+    groups: dict[tuple[str, str, str, str], list[Finding]] = {}
+    for finding in sorted(findings, key=lambda finding: LEVELS.index(finding.severity)):
+        said = (finding.severity, finding.code, finding.message, finding.remedy)
+        groups.setdefault(said, []).append(finding)
+    return "\n\n".join([head, *("\n".join(_finding(group, colour)) for group in groups.values())]) + "\n"
 
 
-def _finding(finding: "Finding", colour: bool) -> "Iterator[str]":
-    name = f"{finding.namespace}/{finding.name}" if finding.namespace else finding.name
-    place = f"{finding.file}:{finding.line}" if finding.file else f"line {finding.line} of the stream"
-    title = f"{finding.severity.upper()} {finding.code} {finding.rule}"
-    yield f"\x1b[1;{_COLOURS[finding.severity]}m{title}\x1b[0m" if colour else title
-    yield f"  what:   {finding.message}"
-    yield f"  where:  {finding.kind} {name}, {place} (document {finding.document})"
-    yield f"          {finding.pointer}" + (f" from {finding.source}" if finding.source else "")
+def _finding(group: "Sequence[Finding]", colour: bool) -> "Iterator[str]":
+    finding, *others = group
+    head = f"{finding.severity.upper()} {finding.code} {finding.rule}"
+    yield f"\x1b[1;{_COLOURS[finding.severity]}m{head}\x1b[0m" if colour else head
+    yield printable(f"  what:   {finding.message}")
+    yield printable(f"  where:  {title(finding)}, {place(finding)}")
+    yield printable(f"          {origin(finding)}")
     for number, text in finding.excerpt:
         line = number - finding.shift
-        yield f"          {'>' if line == finding.line else ' '} {line:4} | {text}".rstrip()
-    yield f"  remedy: {finding.remedy}"
+        yield printable(f"          {'>' if line == finding.line else ' '} {line:4} | {text}").rstrip()
+    for index, other in enumerate(others):
+        yield printable(f"  {'' if index else 'also:':7} {title(other)}, {place(other)}, {other.pointer}")
+    yield printable(f"  remedy: {finding.remedy}")
     yield f"  more:   mlmesh rules {finding.code}"
 
 
@@ -55,4 +63,4 @@ def error_text(error: "MlmeshError", refused: bool = True) -> str:
         lines.append(f"  remedy: {error.remedy}")
     if refused:
         lines.append("  No manifests were passed on: nothing changes in the cluster.")
-    return "\n".join(lines) + "\n"
+    return "\n".join(printable(part) for line in lines for part in line.split("\n")) + "\n"

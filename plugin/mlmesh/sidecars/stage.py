@@ -118,7 +118,7 @@ def _timeouts(  # noqa: PLR0917 - the two last are the caller's own, to be added
     reasons: "dict[str, list[str]]",
 ) -> "list[Operation]":
     """The timeouts of KServe's objects, which hold both pods and routes."""
-    from mlmesh.endpoints.kserve import derived_fields, is_ours
+    from mlmesh.endpoints.kserve_write import derived_fields, is_ours
 
     operations: list[Operation] = []
     for path, value, reason in derived_fields(owner, pods, release, ours):

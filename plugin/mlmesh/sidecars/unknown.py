@@ -26,7 +26,8 @@ def judge(pod: PodTemplate, release: Release) -> None:
             f"the injector drops every size of the mesh where a pod sets one: this one has no {', '.join(missing)}",
             "set all four, or tell the pod's role by the label mlmesh.dev/role and leave them out",
         )
-    native = release.policy.spec["mesh"]["nativeSidecars"] is True or lifecycle.NATIVE in sidecar.theirs
+    said = sidecar.theirs.get(lifecycle.NATIVE)
+    native = release.policy.spec["mesh"]["nativeSidecars"] is True if said is None else str(said) != "false"
     if str(pod.labels.get(INJECT)).lower() == "true" and ends(pod) and not native:
         lifecycle.note_endless(sidecar)
 

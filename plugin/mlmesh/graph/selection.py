@@ -1,0 +1,59 @@
+"""Pods by their labels and their owners: of a large release no rule looks at every pod for each of its objects."""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from typing import Any
+
+    from mlmesh.graph.inventory import Owner, Pods
+
+
+class Selection:
+    """Some pods, found by what they are asked for. A label is looked up in all pods once, when it is first named."""
+
+    __slots__ = ("_by_key", "_by_namespace", "_by_owner", "_pods")
+
+    def __init__(self, pods: "Iterable[Pods]") -> None:
+        self._pods = list(pods)
+        self._by_key: dict[str, tuple[dict[str, list[Pods]], list[Pods]]] = {}
+        self._by_owner: dict[Owner, list[Pods]] | None = None
+        self._by_namespace: dict[str, list[Pods]] | None = None
+
+    def carrying(self, labels: "Mapping[str, Any]") -> "Iterator[Pods]":
+        """The pods that have all of these labels, and there is at least one label."""
+        fewest: list[Pods] = []
+        for number, (key, value) in enumerate(labels.items()):
+            exact, patterns = self._index(key)
+            found = exact.get(str(value), [])
+            found = [*found, *patterns] if patterns else found
+            if not number or len(found) < len(fewest):
+                fewest = found
+        return (pods for pods in fewest if pods.carry(labels))
+
+    def owned(self, owner: "Owner") -> "list[Pods]":
+        """The pods of an object: its kind, namespace and name."""
+        if self._by_owner is None:
+            self._by_owner = {}
+            for pods in self._pods:
+                self._by_owner.setdefault(pods.owner, []).append(pods)
+        return self._by_owner.get(owner, [])
+
+    def within(self, namespace: str) -> "list[Pods]":
+        """The pods of a namespace."""
+        if self._by_namespace is None:
+            self._by_namespace = {}
+            for pods in self._pods:
+                self._by_namespace.setdefault(pods.namespace, []).append(pods)
+        return self._by_namespace.get(namespace, [])
+
+    def _index(self, key: str) -> "tuple[dict[str, list[Pods]], list[Pods]]":
+        """The pods by their value of a label, and those whose value is a pattern."""
+        if key not in self._by_key:
+            exact: dict[str, list[Pods]] = {}
+            patterns: list[Pods] = []
+            for pods in self._pods:
+                value = pods.label(key)
+                if value is not None:
+                    (patterns if "*" in value else exact.setdefault(value, [])).append(pods)
+            self._by_key[key] = exact, patterns
+        return self._by_key[key]

@@ -1,0 +1,232 @@
+"""Routes that their Gateway does not take, or whose backends it may not reach: MLM702, MLM704."""
+
+from mlmesh.graph.fields import at, entries, mapping, maps
+from mlmesh.graph.gateways import listeners
+from mlmesh.graph.pickers import POOL_GROUP
+from mlmesh.graph.route import GATEWAY_API, POOL
+from mlmesh.graph.routes import route_of
+from mlmesh.invariants.rule import ABSENCE, CONTRADICTION, Rule, Violation
+from mlmesh.model.findings import ERROR
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from mlmesh.graph.release import Release
+    from mlmesh.graph.route import Backend, Parent
+    from mlmesh.manifests.objects import KubeObject
+
+    Refusal = tuple[str, str]  # why, and what to write
+
+KINDS = ("HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute")
+_BY_PROTOCOL = {
+    "HTTP": ("HTTPRoute", "GRPCRoute"),
+    "HTTPS": ("HTTPRoute", "GRPCRoute"),
+    "TLS": ("TLSRoute", "TCPRoute"),
+    "TCP": ("TCPRoute",),
+}
+_LOST = dict.fromkeys(("HTTPRoute", "GRPCRoute"), "requests are answered 500")
+_NAME = "kubernetes.io/metadata.name"  # every namespace has it, whoever made it
+
+
+def route_not_attached(release: "Release") -> "Iterator[Violation]":
+    """No listener of its Gateway takes a route: requests for it are answered 404, or by another route.
+
+    Why: a listener takes routes of its own namespace alone, unless `allowedRoutes` says otherwise, and only those whose
+    kind, hostnames, sectionName and port fit it.
+
+    Bad: an HTTPRoute in `team-a` for a Gateway in `ml` whose listeners say nothing of other namespaces
+
+    Good: `allowedRoutes: {namespaces: {from: Selector, selector: ...}}` on the listener, with a label of `team-a`
+
+    Source: kubernetes-sigs/gateway-api apis/v1/gateway_types.go; istio/istio
+    pilot/pkg/config/kube/gateway/conversion.go referenceAllowed; llm-d/llm-d-batch-gateway pull request 352.
+    """
+    gateways: dict[tuple[str, str], list[KubeObject]] = {}
+    for item in release.known(GATEWAY_API, "Gateway"):
+        gateways.setdefault((release.namespace(item), item.name), []).append(item)
+    extended = {str(at(item.data, "spec.parentRef.name")) for item in release.known(GATEWAY_API, "ListenerSet")}
+    for kind in KINDS:
+        for item in release.of(GATEWAY_API, kind) if gateways else ():
+            for parent in route_of(item, release).parents:
+                found = gateways.get((parent.namespace, parent.name), [])
+                if parent.kind != "Gateway" or len(found) != 1 or parent.name in extended:
+                    continue  # not here, or there twice: which of them nobody can tell
+                port = at(item.data, "spec.parentRefs")[int(parent.pointer.rpartition("/")[2])].get("port")
+                told = [_refuses(each, item, found[0], parent, port, release) for each in listeners(found[0])]
+                if told and all(told):
+                    reasons = dict.fromkeys(reason for reason, _ in filter(None, told))
+                    remedies = dict.fromkeys(remedy for _, remedy in filter(None, told))
+                    yield Violation(
+                        item,
+                        parent.pointer,
+                        f"no listener of Gateway {parent.namespace}/{parent.name} takes this route: "
+                        + "; ".join(reasons),
+                        ", or ".join(remedies),
+                        evidence=f"{parent.namespace}/{parent.name}/{parent.section}",
+                    )
+
+
+def _refuses(  # noqa: PLR0917
+    listener: "dict[str, Any]",
+    item: "KubeObject",
+    gateway: "KubeObject",
+    parent: "Parent",
+    port: object,
+    release: "Release",
+) -> "Refusal | None":
+    """Why a listener does not take a route, and what to write; None where it does, or nobody here can tell."""
+    name = listener.get("name")
+    if parent.section and parent.section != name:
+        names = ", ".join(str(each.get("name")) for each in listeners(gateway))
+        return f"none is called {parent.section}", f"for sectionName, one of {names}"
+    if port is not None and port != listener.get("port"):
+        return f"{name} has port {listener.get('port')}, not {port}", f"port: {listener.get('port')} in parentRefs"
+    allowed = [str(each.get("kind")) for _, each in maps(mapping(listener.get("allowedRoutes")).get("kinds"))]
+    kinds = allowed or list(_BY_PROTOCOL.get(str(listener.get("protocol")), KINDS))
+    if item.kind not in kinds:
+        said = "" if allowed else f", as its protocol is {listener.get('protocol')}"
+        return f"{name} takes {' and '.join(kinds)} only{said}", f"a listener that takes {item.kind}s"
+    return _refuses_namespace(listener, item, gateway, release) or _refuses_hosts(listener, item)
+
+
+def _refuses_namespace(
+    listener: "dict[str, Any]", item: "KubeObject", gateway: "KubeObject", release: "Release"
+) -> "Refusal | None":
+    name = listener.get("name")
+    where, home = release.namespace(item), release.namespace(gateway)
+    namespaces = mapping(at(listener, "allowedRoutes.namespaces"))
+    origin = namespaces.get("from", "Same")
+    if not where or not home:
+        return None
+    if origin == "Same" and where != home:
+        selector = f"{{matchLabels: {{{_NAME}: {where}}}}}"
+        return (
+            f"{name} takes routes of namespace {home} only, and this one is in {where}",
+            f"allowedRoutes: {{namespaces: {{from: Selector, selector: {selector}}}}} on listener {name}",
+        )
+    wanted = mapping(at(namespaces, "selector.matchLabels"))
+    labels = release.namespace_labels(where)
+    if labels is None and wanted.keys() - {_NAME}:
+        return None
+    if origin != "Selector" or at(namespaces, "selector.matchExpressions"):
+        return None
+    held = {_NAME: where, **(labels or {})}
+    missing = [f"{key}: {value}" for key, value in wanted.items() if str(held.get(key)) != str(value)]
+    if not missing:
+        return None
+    text = ", ".join(missing)
+    return (
+        f"{name} takes routes of namespaces with the label {text}, which {where} lacks",
+        f"that label on namespace {where}",
+    )
+
+
+def _refuses_hosts(listener: "dict[str, Any]", item: "KubeObject") -> "Refusal | None":
+    host = str(listener.get("hostname") or "")
+    own = [str(name) for name in entries(at(item.data, "spec.hostnames"))]
+    if not host or not own or item.kind == "TCPRoute" or any(_meet(host, each) for each in own):
+        return None
+    names = ", ".join(own)
+    return f"{listener.get('name')} is for {host}, and the route for {names}", f"hostnames that {host} covers"
+
+
+def _meet(one: str, other: str) -> bool:
+    """Whether two host names, of which either can be a wildcard, have a host in common."""
+    one, other = one.lower(), other.lower()
+    if one.startswith("*.") and other.startswith("*."):
+        return one.endswith(other[1:]) or other.endswith(one[1:])
+    if one.startswith("*."):
+        return other.endswith(one[1:])
+    return one.endswith(other[1:]) if other.startswith("*.") else one == other
+
+
+def grant_missing(release: "Release") -> "Iterator[Violation]":
+    """A route sends to a backend in another namespace, which has no ReferenceGrant for it: requests are answered 500.
+
+    Why: Gateway API lets a namespace's owner say who may send there. Istio sets ResolvedRefs=False without a grant and
+    leaves the backend out.
+
+    Bad: an HTTPRoute in `ml` with a backend in `models`, and no ReferenceGrant in `models`
+
+    Good: a ReferenceGrant in `models` from HTTPRoutes of `ml` to Services
+
+    Source: kubernetes-sigs/gateway-api apis/v1beta1/referencegrant_types.go; istio/istio pull request 56832.
+    """
+    grants: dict[str, list[KubeObject]] | None = None
+    for kind in KINDS:
+        for item in release.of(GATEWAY_API, kind):
+            namespace, route = release.namespace(item), route_of(item, release)
+            if route.in_mesh or not namespace:
+                continue  # sidecars follow it by other rules
+            for backend in (backend for rule in route.rules for backend in rule.backends):
+                if backend.namespace == namespace or backend.kind not in ("Service", POOL):
+                    continue
+                place = (backend.namespace, backend.name)
+                here = place in release.services if backend.kind == "Service" else _own_pool(place, release)
+                if not here and not release.owns(backend.namespace):
+                    continue  # that namespace's objects are not of this release
+                if grants is None:
+                    grants = {}
+                    for grant in release.known(GATEWAY_API, "ReferenceGrant"):
+                        grants.setdefault(release.namespace(grant), []).append(grant)
+                if any(_grants(each, item, namespace, backend) for each in grants.get(backend.namespace, ())):
+                    continue
+                yield Violation(
+                    item,
+                    backend.pointer,
+                    f"{backend.kind} {backend.namespace}/{backend.name} is in another namespace, and no ReferenceGrant "
+                    f"there lets {item.kind}s of {namespace} send to it: "
+                    + ("no copies are sent" if backend.mirror else _LOST.get(kind, "connections are refused")),
+                    "add: " + _grant(item, namespace, backend),
+                    severity=release.weight(backend.namespace),
+                    evidence=f"{backend.namespace}/{backend.name}",
+                )
+
+
+def _own_pool(place: tuple[str, str], release: "Release") -> bool:
+    return any((release.namespace(item), item.name) == place for item in release.of(POOL_GROUP, POOL))
+
+
+def _grants(grant: "KubeObject", item: "KubeObject", namespace: str, backend: "Backend") -> bool:
+    """Whether a ReferenceGrant of the backend's namespace lets a route of another send to it."""
+    comes = any(
+        (each.get("group"), each.get("kind"), each.get("namespace")) == (GATEWAY_API, item.kind, namespace)
+        for _, each in maps(at(grant.data, "spec.from"))
+    )
+    return comes and any(
+        (each.get("group") or "", each.get("kind")) == (backend.group or "", backend.kind)
+        and each.get("name") in (None, "", backend.name)
+        for _, each in maps(at(grant.data, "spec.to"))
+    )
+
+
+def _grant(item: "KubeObject", namespace: str, backend: "Backend") -> str:
+    from json import dumps
+
+    origin = {"group": GATEWAY_API, "kind": item.kind, "namespace": namespace}
+    target = {"group": backend.group, "kind": backend.kind, "name": backend.name}
+    metadata = {"name": item.name, "namespace": backend.namespace}
+    spec = {"from": [origin], "to": [target]}
+    return dumps({"apiVersion": f"{GATEWAY_API}/v1beta1", "kind": "ReferenceGrant", "metadata": metadata, "spec": spec})
+
+
+RULES = (
+    Rule(
+        "MLM702",
+        route_not_attached,
+        severity=ERROR,
+        confidence=CONTRADICTION,
+        judges=KINDS,
+        reads=("Gateway", "ListenerSet"),
+    ),
+    Rule(
+        "MLM704",
+        grant_missing,
+        severity=ERROR,
+        confidence=ABSENCE,
+        judges=KINDS,
+        reads=("ReferenceGrant", "Service", "InferencePool"),
+    ),
+)

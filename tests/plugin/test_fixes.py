@@ -1,0 +1,225 @@
+"""`mlmesh check --fix`: what a rule can mend is mended in the text, and nothing else is."""
+
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from mlmesh.commands.fixes import ROUNDS, mend
+from mlmesh.commands.inputs import Inputs
+from mlmesh.model.errors import DefectError
+from mlmesh.model.findings import Finding
+from tests.support.checks import BAD, check, finding, write_folder
+from tests.support.rule_cases import CASES, findings
+from tests.support.rule_cases import check as checked
+
+if TYPE_CHECKING:
+    from mlmesh.model.patches import Operation
+
+MENDED = BAD.replace("protocol: GRPC", 'protocol: "HTTP"')
+
+
+def test_a_fix_is_minimal_and_its_result_passes(tmp_path: Path) -> None:
+    """Safe fixes by --fix, the others by --unsafe-fixes; what was mended is told, and what is left."""
+    file = write_folder(tmp_path) / "deep" / "b.yml"
+    before = file.read_text()
+    assert check(str(tmp_path), "--fix").returncode == 1
+    assert file.read_text() == before
+    done = check(str(tmp_path), "--unsafe-fixes")
+    assert done.returncode == 0
+    assert b"mended: MLM701 Gateway ml/gw /spec/listeners/0/protocol" in done.stderr
+    assert file.read_text() == before.replace("protocol: GRPC", 'protocol: "HTTP"')
+    assert check(str(tmp_path), "--unsafe-fixes").stderr == b""
+
+
+def test_a_safe_fix_takes_away_what_it_names(tmp_path: Path) -> None:
+    """An allowance that excuses nothing goes with its line; every other byte stays."""
+    file = tmp_path / "a.yaml"
+    shutil.copy(CASES / "MLM001" / "bad.yaml", file)
+    before = file.read_text()
+    assert check(str(file), "--fix").stderr.startswith(b"mended: MLM001 ")
+    assert file.read_text() == re.sub(r"{allow\.mlmesh\.dev/[^}]*}", "{}", before)
+    assert len(file.read_text()) < len(before)
+
+
+def test_a_diff_shows_and_writes_nothing(tmp_path: Path) -> None:
+    """The diff alone is on standard output, for `patch`; findings and exit code are those of the files as they are."""
+    file = write_folder(tmp_path) / "deep" / "b.yml"
+    before = file.read_text()
+    done = check(str(tmp_path), "--unsafe-fixes", "--diff")
+    assert done.stdout.decode().startswith("--- a/")
+    assert (
+        "-  listeners: [{name: http, port: 80, protocol: GRPC}]\n"
+        '+  listeners: [{name: http, port: 80, protocol: "HTTP"}]\n'
+    ) in done.stdout.decode()
+    assert done.returncode == 1
+    assert b"would mend: MLM701" in done.stderr
+    assert b"ERROR MLM701" in done.stderr
+    assert file.read_text() == before
+    alone = check(str(tmp_path), "--diff")  # what --fix would do: nothing here
+    assert (alone.stdout, alone.returncode) == (b"", 1)
+
+
+def test_standard_input_goes_to_standard_output() -> None:
+    """Mended, and byte for byte where nothing is to be mended; the report is on standard error."""
+    piped = check("-", "--unsafe-fixes", stdin=BAD)
+    assert (piped.stdout.decode(), piped.returncode) == (MENDED, 0)
+    same = check("--fix", stdin=BAD)
+    assert (same.stdout.decode(), same.returncode) == (BAD, 1)
+    assert b"ERROR MLM701" in same.stderr
+
+
+def test_a_file_keeps_its_mode_and_its_links(tmp_path: Path) -> None:
+    """The file itself is written, not a new one in its place."""
+    file, link = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    file.write_text(BAD)
+    file.chmod(0o640)
+    link.symlink_to(file)
+    assert check(str(link), "--unsafe-fixes").returncode == 0
+    assert link.is_symlink()
+    assert (file.read_text(), file.stat().st_mode & 0o777) == (MENDED, 0o640)
+
+
+def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """A pipe has no place to write to: exit code 2 and its name, no defect."""
+    pipe = tmp_path / "pipe.yaml"
+    os.mkfifo(pipe)
+    child = os.fork()
+    if not child:
+        pipe.write_text(BAD)
+        os._exit(0)
+    done = check(str(pipe), "--unsafe-fixes")
+    os.waitpid(child, 0)
+    assert done.returncode == 2
+    assert b"mended" not in done.stderr
+    assert f"the file cannot be written: it is a pipe\n  where:  {pipe}" in done.stderr.decode()
+
+
+def test_a_fix_and_what_would_be_post_rendered_do_not_go_together() -> None:
+    """What would be mended is not in the files."""
+    done = check("--fix", "--post-render", stdin=BAD)
+    assert (done.returncode, done.stdout) == (2, b"")
+
+
+def test_every_fix_of_the_cases_mends_its_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever rule offers a fix: with it made its finding is gone, and no other has come."""
+    monkeypatch.chdir(tmp_path)
+    mended = set()
+    for case in sorted(CASES.glob("*/bad*.yaml")):
+        target = tmp_path / case.name
+        shutil.copy(case, target)
+        before = findings(target)
+        offered = {each["code"] for each in before if each["fix"] != "none"}
+        if offered:
+            checked(target, "--unsafe-fixes")
+            after = {each["code"] for each in findings(target)}
+            assert offered & after == set(), case
+            assert after <= {each["code"] for each in before}, case
+            mended |= offered
+    assert len(mended) >= 4
+
+
+class Judge:
+    """Findings about a list, as rules give them: each item that begins with `bad` is to go."""
+
+    def __init__(self, tmp_path: Path, items: list[str]) -> None:
+        file = tmp_path / "list.yaml"
+        file.write_text(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\nitems:\n"
+            + "".join(f"  - {each}\n" for each in items)
+        )
+        self.inputs = Inputs([str(file)])
+        self.rounds = 0
+
+    @property
+    def items(self) -> list[str]:
+        return [line[4:] for line in self.inputs.texts[0].decode().splitlines() if line.startswith("  - ")]
+
+    def __call__(self) -> list[Finding]:
+        self.rounds += 1
+        return [
+            self.about(str(index), {"op": "remove", "path": f"/items/{index}"})
+            for index, item in enumerate(self.items)
+            if item.startswith("bad")
+        ]
+
+    def about(self, name: str, *operations: "Operation") -> Finding:
+        return finding(document=0, line=5, fingerprint=name, fix="unsafe", operations=operations)
+
+
+@pytest.mark.parametrize(
+    "items", [["bad1", "bad2", "good"], ["good1", "bad1", "good2", "bad2", "bad3", "good3"], ["good", *["bad"] * 30]]
+)
+def test_items_taken_from_one_list_are_the_right_ones(tmp_path: Path, items: list[str]) -> None:
+    """RFC 6902 counts anew after each removal: one fix does not send another to a neighbour."""
+    judge = Judge(tmp_path, items)
+    left = mend(judge.inputs, judge(), judge, unsafe=True)
+    assert left == []
+    assert judge.items == [item for item in items if item.startswith("good")]
+
+
+def test_of_fixes_of_one_place_one_is_made_and_the_rest_judged_again(tmp_path: Path) -> None:
+    """Two rules that want different values leave one of them, not half of both."""
+    judge = Judge(tmp_path, ["x"])
+    both = [
+        judge.about("1", {"op": "replace", "path": "/items/0", "value": "one"}),
+        judge.about("2", {"op": "replace", "path": "/items", "value": ["two"]}),
+    ]
+    assert mend(judge.inputs, both, judge, unsafe=True) == []
+    assert judge.items == ['"two"']
+
+
+def test_a_fix_that_moves_an_item_goes_before_those_of_its_list(tmp_path: Path) -> None:
+    """What is at another place afterwards is mended when it was found there."""
+    judge = Judge(tmp_path, ["good1", "bad", "good2", "good3"])
+    moved = judge.about(
+        "moved", {"op": "remove", "path": "/items/3"}, {"op": "add", "path": "/items/0", "value": "good3"}
+    )
+    assert mend(judge.inputs, [*judge(), moved], judge, unsafe=True) == []
+    assert judge.items == ['"good3"', "good1", "good2"]
+
+
+def test_what_two_fixes_need_is_made_once(tmp_path: Path) -> None:
+    """Both put an annotation into a map that is not there yet."""
+    judge = Judge(tmp_path, ["x"])
+    there: Operation = {"op": "add", "path": "/metadata/annotations", "value": {}}
+    both = [
+        judge.about("1", there, {"op": "add", "path": "/metadata/annotations/a", "value": "1"}),
+        judge.about("2", there, {"op": "add", "path": "/metadata/annotations/b", "value": "2"}),
+    ]
+    assert mend(judge.inputs, both, judge, unsafe=True) == []
+    text = judge.inputs.texts[0].decode()
+    assert '"1"' in text
+    assert '"2"' in text
+    assert judge.rounds == 1
+
+
+def test_fixes_that_undo_each_other_end(tmp_path: Path) -> None:
+    """After some rounds what is left is told."""
+    judge = Judge(tmp_path, ["a"])
+
+    def turned() -> list[Finding]:
+        judge.rounds += 1
+        other = "b" if judge.items in (["a"], ['"a"']) else "a"
+        return [judge.about(other, {"op": "replace", "path": "/items/0", "value": other})]
+
+    assert len(mend(judge.inputs, turned(), turned, unsafe=True)) == 1
+    assert judge.rounds == ROUNDS + 1
+
+
+def test_a_fix_that_leads_nowhere_is_a_defect(tmp_path: Path) -> None:
+    """Not a finding that quietly stays."""
+    judge = Judge(tmp_path, ["a"])
+    wrong = judge.about("1", {"op": "replace", "path": "/nothing/here", "value": 1})
+    with pytest.raises(DefectError):
+        mend(judge.inputs, [wrong], judge, unsafe=True)
+
+
+def test_unsafe_fixes_need_to_be_asked_for(tmp_path: Path) -> None:
+    """--fix alone makes those of which a rule says that nothing that works can change."""
+    judge = Judge(tmp_path, ["bad"])
+    assert len(mend(judge.inputs, judge(), judge, unsafe=False)) == 1
+    assert judge.items == ["bad"]
