@@ -98,6 +98,7 @@ def _judged(
             context=read_files(values.get("context", ())),
             namespace=values.get("namespace", [""])[0],
             require_policy=os.environ.get("MLMESH_REQUIRE_POLICY", "").lower() not in ("", *OFF),
+            planned=False,
         )
         findings, note = result.findings, ""
         if "baseline" in values:

@@ -8,9 +8,8 @@ from mlmesh.graph.pods import pod_templates
 from mlmesh.graph.release import Release, is_read, is_workload, may_hold_policy
 from mlmesh.invariants.registry import inspect, run
 from mlmesh.manifests import stream as manifests
-from mlmesh.manifests.editor import edit
+from mlmesh.manifests.changes import Changes
 from mlmesh.manifests.objects import objects
-from mlmesh.manifests.patching import patched
 from mlmesh.manifests.stream import RESOURCE_LIST
 from mlmesh.policy.settings import is_policy, load
 from mlmesh.sidecars.stage import equip
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from mlmesh.endpoints.serves import Servers
     from mlmesh.manifests.objects import KubeObject
     from mlmesh.model.findings import Finding
-    from mlmesh.model.patches import Operation, Patch
+    from mlmesh.model.patches import Patch
     from mlmesh.model.pods import PodRole
 
     Routes = tuple[manifests.Document, list[KubeObject], bool]  # of a document, and whether more of it is to be done
@@ -33,9 +32,9 @@ EMPTY = b"# mlmesh-post: the input was empty\n"
 class Result:
     """What one run gives.
 
-    ``output`` is the stream in slices, to be written as they are; ``patches`` what changed in it and why; ``pods``
-    every pod template with its role; ``findings`` what the invariants say of the patched release, ``graph`` is that
-    release.
+    ``output`` is the stream in slices, to be written as they are; ``patches`` what changed in it and why, and ``pods``
+    every pod template with its role, both for a plan only; ``findings`` what the invariants say of the patched release,
+    ``graph`` is that release.
     """
 
     __slots__ = ("findings", "graph", "output", "patches", "pods", "stream")
@@ -71,12 +70,14 @@ def post_render(
     namespace: str = "",
     require_policy: bool = False,
     as_it_is: bool = False,
+    planned: bool = True,
 ) -> Result:
     """Post-render a stream of manifests (UTF-8 YAML or JSON) with policy files (name, content) over its own policy.
 
     ``namespace`` is the release's, for objects that name none; ``context`` are manifests (name, content) of what there
-    is besides, only looked at. ``as_it_is``: nothing is changed, and the findings are of the stream as it came. Raises
-    InputError and DefectError; never returns half a stream.
+    is besides, only looked at. ``as_it_is``: nothing is changed, and the findings are of the stream as it came. Without
+    ``planned`` the result has neither patches nor pods, which takes a tenth less memory. Raises InputError and
+    DefectError; never returns half a stream.
     """
     stream = manifests.read(data)
     resource_list = stream.documents[0] if stream.dialect == RESOURCE_LIST else None
@@ -98,7 +99,7 @@ def post_render(
         from mlmesh.graph.context import read_context
 
         read_context(release.context, context)
-    changes = _Changes(resource_list, idle=as_it_is)
+    changes = Changes(resource_list, idle=as_it_is, planned=planned)
     workloads, routes, guards = _objects(stream, release, changes)
 
     @cache  # most runs have no route that asks
@@ -109,7 +110,7 @@ def post_render(
 
     _derive(routes, release, servers, changes)
     _guard(guards, release, changes)
-    pods = _equip(workloads, release, changes)
+    pods = _equip(workloads, release, changes, planned=planned)
 
     patches = changes.all()
     findings = run(release)
@@ -123,55 +124,8 @@ def post_render(
     return Result(stream, [EMPTY] if empty else stream.write(changes.texts), patches, pods, findings, graph=release)
 
 
-class _Changes:
-    """The patches so far, by document, and the texts of documents with them.
-
-    A document is let go of when it is done, so that only one is held as a tree. ``kept`` is not: it is written again,
-    with its results. ``idle``: no patch is taken.
-    """
-
-    __slots__ = ("_idle", "_kept", "_patches", "texts")
-
-    def __init__(self, kept: manifests.Document | None, *, idle: bool) -> None:
-        self.texts: dict[int, bytes] = {}
-        self._idle = idle
-        self._kept = kept
-        self._patches: dict[int, list[Patch]] = {}
-
-    def add(self, document: manifests.Document, patches: "Sequence[Patch]") -> None:
-        """Note patches of a document, which come after those that it has."""
-        if patches and not self._idle:
-            self._patches.setdefault(document.index, []).extend(patches)
-
-    def __contains__(self, document: manifests.Document) -> bool:
-        return document.index in self._patches
-
-    def all(self) -> "list[Patch]":
-        """Every patch, in the order of the documents."""
-        return [patch for index in sorted(self._patches) for patch in self._patches[index]]
-
-    def patched(self, document: manifests.Document) -> "list[KubeObject]":
-        """The objects of a document with its patches, while there may be more."""
-        operations = self._operations(document)
-        return list(objects(document, patched(document.data, operations) if operations else document.data))
-
-    def written(self, document: manifests.Document) -> "list[KubeObject]":
-        """The objects of a document that is done, with the patches in its text; it is let go of."""
-        operations = self._operations(document)
-        data = document.data
-        if operations:
-            self.texts[document.index], data = edit(document, operations)
-        items = list(objects(document, data))
-        if document is not self._kept:
-            document.forget()
-        return items
-
-    def _operations(self, document: manifests.Document) -> "list[Operation]":
-        return [operation for patch in self._patches.get(document.index, ()) for operation in patch.operations]
-
-
 def _objects(
-    stream: manifests.Stream, release: Release, changes: _Changes
+    stream: manifests.Stream, release: Release, changes: Changes
 ) -> "tuple[list[manifests.Document], list[Routes], list[Routes]]":
     """Add all that is no workload to the release. Three kinds of documents are left: with workloads, with routes, and
     with DestinationRules that are to have a budget.
@@ -213,7 +167,7 @@ def _objects(
     return workloads, routes, guards
 
 
-def _derive(routes: "list[Routes]", release: Release, servers: "Callable[[], Servers]", changes: _Changes) -> None:
+def _derive(routes: "list[Routes]", release: Release, servers: "Callable[[], Servers]", changes: Changes) -> None:
     """Derive timeouts and retries into the routes of documents; the release holds their objects."""
     for document, items, with_pods in routes:
         found = list(derive(items, release, servers))
@@ -224,7 +178,7 @@ def _derive(routes: "list[Routes]", release: Release, servers: "Callable[[], Ser
                 item.renew(written.data)
 
 
-def _guard(guards: "list[Routes]", release: Release, changes: _Changes) -> None:
+def _guard(guards: "list[Routes]", release: Release, changes: Changes) -> None:
     """Derive retry budgets into the DestinationRules of documents; the release holds their objects."""
     for document, items, with_pods in guards:
         from mlmesh.endpoints.budget import derive_budgets
@@ -237,13 +191,16 @@ def _guard(guards: "list[Routes]", release: Release, changes: _Changes) -> None:
                 item.renew(written.data)
 
 
-def _equip(workloads: "list[manifests.Document]", release: Release, changes: _Changes) -> "list[PodRole]":
+def _equip(
+    workloads: "list[manifests.Document]", release: Release, changes: Changes, *, planned: bool
+) -> "list[PodRole]":
     """Write the sidecars of the workloads of documents, and add these to the release."""
     pods: list[PodRole] = []
     for document in workloads:
         templates = [pod for item in objects(document, document.data) for pod in pod_templates(item)]
         sized, found = equip(templates, release)
-        pods += sized
+        if planned:
+            pods += sized
         changes.add(document, found)
         items = changes.written(document)
         if document in changes:
