@@ -1,4 +1,4 @@
-"""Writes docs/policy.md, endpoints.md, roles.md, rules.md and rules/ from the tables that the program itself reads.
+"""Writes pages of docs/ from the tables that the program, or the tests, read: PAGES lists them, and one for each rule.
 
 python -m dev.docs            write them
 python -m dev.docs --check    exit 1 where a committed one differs
@@ -7,6 +7,7 @@ python -m dev.docs --check    exit 1 where a committed one differs
 import sys
 from typing import Any
 
+from dev.corpus_docs import corpus_page
 from dev.toolchain import ROOT
 from mlmesh.endpoints.catalogue import STREAMING, STRICTNESS, TYPES
 from mlmesh.endpoints.listing import block_text
@@ -201,7 +202,8 @@ the namespace or the name, by its Namespace or Service object or the policy's `o
 
 A rule's severity is changed for a release in its policy, `invariants.severity.<CODE>: error|warning|info|off`. One
 object is excused by an annotation on it with a reason: `{PREFIX}<CODE>: <reason>`. Objects of charts that carry
-no annotation are named in the policy, `invariants.allow`. What excuses nothing is told.
+no annotation are named in the policy, `invariants.allow`. What excuses nothing is told. What they say of public
+charts is in [corpus.md](corpus.md).
 
 | code | rule | severity | evidence | fix | what it finds |
 |---|---|---|---|---|---|
@@ -338,6 +340,7 @@ PAGES = {
     "docs/endpoints.md": endpoints_page,
     "docs/roles.md": roles_page,
     "docs/rules.md": rules_page,
+    "docs/corpus.md": corpus_page,
 }
 
 
