@@ -19,13 +19,14 @@ CASES = Path(__file__).parents[1] / "plugin" / "invariants"
 
 def check(file: Path, *options: str) -> tuple[int, str]:
     """The exit code and the output of ``mlmesh check`` on a case."""
-    done = CliRunner().invoke(mlmesh, ["check", *options, file.name], env={"NO_COLOR": "1"})
+    name = file.name if file.parent == Path.cwd() else str(file)
+    done = CliRunner().invoke(mlmesh, ["check", *options, name], env={"NO_COLOR": "1"})
     return done.exit_code, done.output
 
 
-def findings(file: Path) -> list[dict[str, Any]]:
+def findings(file: Path, *options: str) -> list[dict[str, Any]]:
     """What is found in a case, as JSON tells it."""
-    _, text = check(file, "--format", "json")
+    _, text = check(file, "--format", "json", *options)
     found: list[dict[str, Any]] = json.loads(text)["findings"]
     return found
 

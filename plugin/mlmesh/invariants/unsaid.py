@@ -48,7 +48,7 @@ def endpoint_unknown(release: "Release") -> "Iterator[Violation]":
     """Neither path nor backend tells what a rule serves, so it gets no timeout and no retries.
 
     Why: Where neither the path nor the backend tells what is served, nothing is derived: the rule has no timeout, and
-    Istio's two retries.
+    Istio's two retries. Where the policy declares the backend external, its owner knows.
 
     Bad: PathPrefix `/` to a Service of which nothing is known
 
@@ -66,7 +66,8 @@ def endpoint_unknown(release: "Release") -> "Iterator[Violation]":
         for rule in of_route:
             if rule.sure or not rule.backends or set_by_user(rule):
                 continue
-            if rule.types or others or "stands above" in rule.reason or _to_a_pool(rule):
+            models_below = "stands above" in rule.reason and not _is_elsewhere(rule, release)
+            if rule.types or others or models_below or _to_a_pool(rule):
                 which = f"may serve {_names([rule])}, or not" if rule.types else "serves nothing that is known"
                 yield Violation(
                     item,
@@ -76,6 +77,12 @@ def endpoint_unknown(release: "Release") -> "Iterator[Violation]":
                     "annotation mlmesh.dev/endpoint, on the route, the Service or the pool, names the types; so does "
                     "`serves` of a component in the policy",
                 )
+
+
+def _is_elsewhere(rule: "Served", release: "Release") -> bool:
+    """Whether the policy declares all that a rule leads to as external."""
+    declared = release.external("hosts")
+    return all(backend.host in declared for backend in rule.backends)
 
 
 def retries_not_said(release: "Release") -> "Iterator[Violation]":
