@@ -22,6 +22,17 @@ def read_input(name: str) -> bytes:
     return sys.stdin.buffer.read()
 
 
+def is_fed() -> bool:
+    """Whether somebody pipes manifests in: standard input is a pipe or a file, no terminal, /dev/null or nothing."""
+    import stat
+
+    try:
+        mode = os.fstat(0).st_mode
+    except OSError:
+        return False
+    return sys.stdin is not None and (stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode))
+
+
 def read_files(names: "Sequence[str]") -> list[tuple[str, bytes]]:
     """Files of the policy or the context as (name, content)."""
     return [(name, _read(name)) for name in names]

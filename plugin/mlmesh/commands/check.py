@@ -8,7 +8,7 @@ import click
 
 from mlmesh.baseline import Baseline, write
 from mlmesh.commands.inputs import Inputs
-from mlmesh.files import read_files, write_report
+from mlmesh.files import is_fed, read_files, write_report
 from mlmesh.invariants.registry import documentation
 from mlmesh.model.errors import InputError, MlmeshError, defect
 from mlmesh.model.findings import ERROR
@@ -36,15 +36,22 @@ are one release; each finding names the file and the line that it is in.
   mlmesh check manifests/ --format sarif >mlmesh.sarif          for code scanning; also json, junit, github
   mlmesh check manifests/ --diff                                what --fix would change
   mlmesh check manifests/ --write-baseline baseline.json        what is known from now on
+  mlmesh check manifests/ --live                                with what the cluster holds as context
+  mlmesh check --live                                           what the cluster holds, as it is
 
 `mlmesh rules CODE` explains a finding. One object is excused by an annotation with a reason,
 allow.mlmesh.dev/CODE: "why", a rule is made milder by the policy (invariants.severity).
+
+--live reads the cluster that kubectl would (KUBECONFIG, --kubeconfig, --kube-context, or the pod's own account), by
+kubectl get alone: the kinds that rules read, never Secrets or ConfigMaps. What the files hold, too, counts as the files
+have it. It tells on standard error, and in the JSON report, what was read and what not, istiod's pods, and the
+injector's webhooks. Without files, and nothing piped in, the cluster's own objects are judged.
 
 \b
 Exit codes:
   0    no invariant is broken (warnings are none)
   1    one is
-  2    the manifests, the policy or the call is wrong
+  2    the manifests, the policy or the call is wrong, or the cluster cannot be read
   3    a defect of mlmesh
   141  the reader of standard output went away
 """
@@ -53,8 +60,11 @@ POST_RENDER = Option("--post-render", "", "Judge what the post-renderer would ma
 FIX = Option("--fix", "", "Mend what changes nothing that works; the files are rewritten, standard input goes on.")
 UNSAFE_FIXES = Option("--unsafe-fixes", "", "Mend also what may need a look: read the diff.")
 DIFF = Option("--diff", "", "Show what a fix would change (--fix, if none is named), and write nothing.")
+LIVE = Option("--live", "", "Read the cluster, and take what it holds as context; nothing is written there.")
+KUBECONFIG = Option("--kubeconfig", "FILE", "The file by which --live finds the cluster, as kubectl's.")
+KUBE_CONTEXT = Option("--kube-context", "NAME", "The context in it, the current one if none is named.")
 WRITE_BASELINE = Option("--write-baseline", "FILE", "Write all findings to a baseline; exit code 0.")
-NO_MANIFESTS = ("baseline", "write_baseline", "report")  # options whose files a folder may hold
+NO_MANIFESTS = ("baseline", "write_baseline", "report", "kubeconfig")  # options whose files a folder may hold
 
 
 def check(**options: "Any") -> None:
@@ -62,7 +72,7 @@ def check(**options: "Any") -> None:
 
     Whatever ended the run, a report in a form for programs says so: an empty one would be taken for a clean run.
     """
-    asked = SimpleNamespace(**options)
+    asked = SimpleNamespace(**options, cluster=None)
     findings: list[Finding] = []
     note = ""
     error: MlmeshError | None = None
@@ -77,7 +87,7 @@ def check(**options: "Any") -> None:
 
     def shown(form: str, *, colour: bool = False) -> str:
         if form != "text":
-            return written(form, findings, documentation, error)
+            return written(form, findings, documentation, error, asked.cluster and asked.cluster.told)
         return (
             error_text(error, refused=False)
             if error
@@ -85,6 +95,8 @@ def check(**options: "Any") -> None:
         )
 
     stream = sys.stderr if _is_taken(asked) else sys.stdout
+    if asked.cluster:
+        click.echo(asked.cluster.text(), err=True, nl=False)
     if error is not None:
         click.echo(error_text(error, refused=False), err=True, nl=False)
     if error is None or asked.form != "text":
@@ -99,23 +111,30 @@ def check(**options: "Any") -> None:
 def _judge(asked: SimpleNamespace) -> "tuple[list[Finding], str]":
     """(findings, what there is to say besides). Fixes are made, and a baseline is written. Raises MlmeshError."""
     fixing = asked.fix or asked.unsafe_fixes or asked.diff
+    if (asked.kubeconfig or asked.kube_context) and not asked.live:
+        raise InputError(
+            "a cluster is named, and none is read", remedy="add --live, or leave the cluster's options out"
+        )
     if fixing and asked.post_render:
         raise InputError(
             "a fix is made in files as they are, and --post-render judges what would become of them",
             remedy="leave one of the two out",
         )
-    files = {name: getattr(asked, name) for name in NO_MANIFESTS}
-    inputs = Inputs(asked.sources, [name for name in files.values() if name])
     policy, context = read_files(asked.policy), read_files(asked.context)
+    inputs, held, namespace = _inputs(asked, policy)
+    context += held
 
     def judged() -> "list[Finding]":
         try:
-            return post_render(
-                inputs.stream, policy, context=context, namespace=asked.namespace or "", as_it_is=not asked.post_render
-            ).findings
+            result = post_render(
+                inputs.stream, policy, context=context, namespace=namespace, as_it_is=not asked.post_render
+            )
         except InputError:
             inputs.blame()
             raise
+        if asked.cluster:
+            asked.cluster.weigh(result)
+        return result.findings
 
     found = judged()
     if fixing:
@@ -131,6 +150,26 @@ def _judge(asked: SimpleNamespace) -> "tuple[list[Finding], str]":
         note += " Errors are let through: --warn-only."
     inputs.locate(findings)
     return findings, note
+
+
+def _inputs(asked: SimpleNamespace, policy: "list[tuple[str, bytes]]") -> "tuple[Inputs, list[tuple[str, bytes]], str]":
+    """What is judged, what a cluster holds besides, and the release's namespace. Raises InputError.
+
+    Where a cluster is read, and there are no manifests, its own objects are judged.
+    """
+    alone = asked.live and not asked.sources and not is_fed()
+    if alone and (asked.fix or asked.unsafe_fixes or asked.diff):
+        raise InputError("a fix is made in files, and the cluster is only read", remedy="name the files")
+    files = (getattr(asked, name) for name in NO_MANIFESTS)
+    given = None if alone else Inputs(asked.sources, [name for name in files if name])
+    namespace = asked.namespace or ""
+    if given is not None and not asked.live:
+        return given, [], namespace
+    from mlmesh.commands.beside import Cluster
+
+    asked.cluster = Cluster(asked.kubeconfig or "", asked.kube_context or "")
+    inputs = asked.cluster.read(given, policy, namespace)
+    return inputs, asked.cluster.context, asked.cluster.live.namespace
 
 
 def _mended(
@@ -176,7 +215,7 @@ COMMAND = click.Command(
     params=[
         click.Argument(["sources"], metavar="[FILE|DIR|-]...", nargs=-1),
         click_option(FORMAT, name="form", default="text"),
-        *map(click_option, (POST_RENDER, FIX, UNSAFE_FIXES, DIFF)),
+        *map(click_option, (POST_RENDER, FIX, UNSAFE_FIXES, DIFF, LIVE, KUBECONFIG, KUBE_CONTEXT)),
         *map(click_option, (POLICY, CONTEXT, NAMESPACE, BASELINE, WRITE_BASELINE, WARN_ONLY, REPORT, REPORT_FORMAT)),
     ],
 )

@@ -31,6 +31,13 @@ class Inputs:
         self.names = list({os.path.realpath(name): name for name in reversed(names)}.values())[::-1]
         self.texts = [read_input(name) for name in self.names]
 
+    @classmethod
+    def of(cls, names: "Sequence[str]", texts: "Sequence[bytes]") -> "Inputs":
+        """Texts that were read elsewhere."""
+        found = cls.__new__(cls)
+        found.names, found.texts = list(names), list(texts)
+        return found
+
     @property
     def stream(self) -> bytes:
         """All texts, each a document of its own or several."""

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from mlmesh.model.cluster import Live
     from mlmesh.model.cost import Cost, Total
     from mlmesh.model.errors import MlmeshError
     from mlmesh.model.findings import Finding
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 VERSION = 1
 
 
-def findings_json(findings: "Sequence[Finding]", error: "MlmeshError | None" = None) -> str:
+def findings_json(findings: "Sequence[Finding]", error: "MlmeshError | None" = None, live: "Live | None" = None) -> str:
     """``{"version", "findings": [...], "summary": {"errors", "warnings", "infos"}}``; ``error`` if one ended it.
 
-    The shape is docs/schemas/findings.schema.json.
+    ``live`` is what was read from a cluster, where one was. The shape is docs/schemas/findings.schema.json.
     """
     shape: dict[str, Any] = {
         "version": VERSION,
@@ -40,6 +41,10 @@ def findings_json(findings: "Sequence[Finding]", error: "MlmeshError | None" = N
             "place": error.place,
             "remedy": error.remedy,
         }
+    if live is not None:
+        from mlmesh.reports.live import live_json
+
+        shape["live"] = live_json(live)
     return json.dumps(shape, indent=2, ensure_ascii=False) + "\n"
 
 
