@@ -87,6 +87,13 @@ def test_a_virtual_service_is_told_by_its_pods_too() -> None:
     assert written["timeout"] == "600s"
 
 
+def test_pods_of_the_context_that_the_release_replaces_tell_nothing() -> None:
+    """An upgrade from a server that writes to one that reads, or to an unknown, derives for the new one alone."""
+    reads = server("ghcr.io/huggingface/text-embeddings-inference:1.8")
+    assert told(route(), service(), reads, context=server())[0] == READS
+    assert told(route(), service(), server("registry.example.com/own:1"), context=server())[0] == []
+
+
 def test_pods_and_services_of_the_context_tell_what_they_serve() -> None:
     """Routes and servers are often two releases."""
     types, _, timeouts = told(route(), context=f"{service()}---\n{server()}")

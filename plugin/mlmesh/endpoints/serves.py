@@ -57,10 +57,26 @@ class Servers:
         return tuple(types), " and ".join(told)
 
     def _found(self) -> "Iterator[tuple[Pods, tuple[str, ...], str]]":
-        yield from _servers(self._documents, self._release.own)
+        own = set()
+        for pods, types, reason in _servers(self._documents, self._release.own):
+            own.add(pods.owner)
+            yield pods, types, reason
+        if not self._context:
+            return
+        own |= {each for document in self._documents for each in _owners(document, self._release.own)}
         for _, content in self._context:
             documents = (document for document in manifests.read(content).documents if is_read(document))
-            yield from _servers(documents, self._release.context)
+            for pods, types, reason in _servers(documents, self._release.context):
+                if pods.owner not in own:  # the release has a newer one
+                    yield pods, types, reason
+
+
+def _owners(document: "manifests.Document", inventory: "Inventory") -> "Iterator[tuple[str, str, str]]":
+    """Kind, namespace and name of a document's objects."""
+    for item in objects(document, document.data):
+        yield item.kind, inventory.of(item), item.name
+    if is_workload(document):
+        document.forget()
 
 
 def _servers(

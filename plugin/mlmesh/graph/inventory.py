@@ -79,8 +79,10 @@ class Pods:
         return self.bypassed == "*" or bool(self.bypassed and port is not None and f",{port}," in self.bypassed)
 
     def mentions(self, word: bytes) -> bool:
-        """Whether a word is anywhere in the document of these pods, which is not parsed for it."""
-        return self._document.mentions(word)
+        """Whether a word is anywhere in the object of these pods, which is parsed for it only where it is in a List."""
+        if not self._pointer.startswith("/items/"):
+            return self._document.mentions(word)
+        return self._document.mentions(word) and word.decode() in str(self.template().owner.data)
 
     def _has(self, key: str, value: str) -> bool:
         if f"\n{key}={value}\n" in self._labels:

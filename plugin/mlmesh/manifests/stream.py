@@ -23,6 +23,7 @@ PLAIN = "plain"
 
 _FILE_NAME = b"postrenderer.helm.sh/postrender-filename"
 _UNITTEST_HEAD = b"#### file:"
+LARGE = 65_536  # bytes of a document from which on it is kept what was looked for
 
 
 def read(data: bytes) -> "Stream":
@@ -36,7 +37,7 @@ def read(data: bytes) -> "Stream":
 class Stream:
     """All documents of one input. ``documents`` are those that hold an object, in order."""
 
-    __slots__ = ("_files", "_lines", "budget", "composed", "data", "documents", "tree", "values")
+    __slots__ = ("_files", "_lines", "budget", "composed", "data", "documents", "mentioned", "tree", "values")
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -45,6 +46,7 @@ class Stream:
         # Of the document that was asked last: its root node, and its tree. Both are large.
         self.composed: tuple[Document, Any] | None = None
         self.tree: tuple[Document, Tree] | None = None
+        self.mentioned: dict[tuple[int, bytes], bool] = {}  # of a large document, by its index: whether it has a word
         self._lines: list[int] | None = None
         self._files: list[int] | None = None
         self.documents = [Document(self, index, *piece) for index, piece in enumerate(pieces(data))]
@@ -127,7 +129,13 @@ class Document:
 
     def mentions(self, needle: bytes) -> bool:
         """Whether the raw text holds ``needle``."""
-        return self.stream.data.find(needle, self.start, self.end) >= 0
+        if self.end - self.start < LARGE:
+            return self.stream.data.find(needle, self.start, self.end) >= 0
+        known = self.stream.mentioned  # a List is asked for each of its items
+        key = self.index, needle
+        if key not in known:
+            known[key] = self.stream.data.find(needle, self.start, self.end) >= 0
+        return known[key]
 
     @property
     def kind(self) -> str:
