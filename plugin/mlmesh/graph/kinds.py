@@ -164,8 +164,10 @@ INHERITED: dict[tuple[str, str], tuple[str, ...]] = {
 MESH = frozenset(
     {
         ("", "Namespace"),
+        ("", "Secret"),
         ("", "Service"),
         ("", "ServiceAccount"),
+        ("extensions.istio.io", "WasmPlugin"),
         ("gateway.networking.k8s.io", "GRPCRoute"),
         ("gateway.networking.k8s.io", "Gateway"),
         ("gateway.networking.k8s.io", "HTTPRoute"),
@@ -205,9 +207,11 @@ LATE = frozenset(
         "ProxyConfig",
         "ReferenceGrant",
         "RequestAuthentication",
+        "Secret",
         "ServiceMonitor",
         "Sidecar",
         "Telemetry",
+        "WasmPlugin",
         "WorkloadEntry",
         "WorkloadGroup",
     }

@@ -74,6 +74,27 @@ TOPICS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("unsaid", ("MLM204", "MLM216", "MLM217", "MLM218"), (*ROUTES, *KSERVE)),
     ("upgrades", ("MLM211",), ("DestinationRule", "Service")),
     ("writes", ("MLM404",), ("AuthorizationPolicy",)),
+    (
+        "selectors",
+        ("MLM951", "MLM953"),
+        (
+            "AuthorizationPolicy",
+            "PeerAuthentication",
+            "RequestAuthentication",
+            "Telemetry",
+            "WasmPlugin",
+            "ProxyConfig",
+            "EnvoyFilter",
+            "Sidecar",
+        ),
+    ),
+    ("listening", ("MLM952",), ("Service",)),
+    ("originations", ("MLM954",), ("DestinationRule",)),
+    ("gatewayhosts", ("MLM955", "MLM967"), ("VirtualService", "Gateway")),
+    ("entries", ("MLM956",), ("ServiceEntry",)),
+    ("servers", ("MLM958", "MLM959"), ("Gateway",)),
+    ("tokenroutes", ("MLM961",), ("VirtualService",)),
+    ("credentials", ("MLM966",), ("Gateway",)),
 )
 # What a topic has nothing to say without: a search costs less than a module. With a context every topic is asked, since
 # what is needed may be there.
@@ -97,6 +118,12 @@ WORDS: dict[str, tuple[bytes, ...]] = {  # one of these words, in a document of 
     "splits": (b"weight", b"VirtualService"),  # whose weights, left out, are 0
     "subsets": (b"subset",),
     "upgrades": (b"h2UpgradePolicy", b"http2", b"grpc", b"h2c"),
+    "listening": (b"istio-injection", b"istio.io/rev", b"sidecar.istio.io/inject"),
+    "originations": (b"SIMPLE", b"MUTUAL"),
+    "gatewayhosts": (b"servers",),
+    "servers": (b"servers",),
+    "tokenroutes": (b"auth.claims", b"Auth.Claims"),
+    "credentials": (b"credentialName", b"certificateRefs"),
 }
 # Topics that judge a pod by itself, while its document is open; each with words of which its documents have one.
 MARKED: tuple[tuple[str, tuple[bytes, ...]], ...] = (
