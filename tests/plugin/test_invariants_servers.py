@@ -64,6 +64,30 @@ def test_gateways_of_http_are_joined() -> None:
     assert severities(http, "MLM959") == []
 
 
+def test_gateways_of_two_revisions_or_of_one_name_do_not_clash() -> None:
+    """Each istiod reads the Gateways of its own revision; one that is written twice is another rule's finding."""
+    first, second = yaml.safe_load_all(case("MLM959"))
+    assert severities("---\n".join(map(yaml.safe_dump, (first, first))), "MLM959") == []
+    for item, revision in ((first, "stable"), (second, "canary")):
+        item["metadata"]["labels"] = {"istio.io/rev": revision}
+    assert severities("---\n".join(map(yaml.safe_dump, (first, second))), "MLM959") == []
+
+
+def test_one_host_with_one_certificate_is_no_reuse() -> None:
+    """Where both servers have the same hosts no request comes to the wrong one: that they clash is said alone."""
+    text = case("MLM958").replace("b.example.com", "a.example.com")
+    assert severities(text, "MLM958") == []
+    assert severities(text, "MLM959") == ["error", "error"]
+
+
+def test_an_overlap_is_told_once_however_many_pods_it_has() -> None:
+    """Two Sidecars that both select the pods of many Deployments are two findings, one in each."""
+    text = case("MLM951", "bad-selecting")
+    more = only(text, "Deployment").replace("name: llm\n  namespace", "name: more\n  namespace")
+    assert more != only(text, "Deployment")
+    assert severities(f"{text}---\n{more}", "MLM951") == ["error", "error"]
+
+
 def test_a_server_that_is_for_its_namespace_clashes_with_its_like() -> None:
     """`./host` is the host of the Gateway's own namespace: in two namespaces it is two."""
     here = case("MLM959").replace("[llm.example.com", '["./llm.example.com"')
@@ -114,11 +138,16 @@ def test_a_host_is_only_missing_from_a_gateway_that_is_known() -> None:
 
 
 def test_claims_are_known_to_nobody_only_where_the_root_namespace_is_known() -> None:
-    """A RequestAuthentication of the mesh's root namespace may be another release's: then it is a warning."""
+    """A warning where the root namespace may have one, an info where the gateway's pods are not here.
+
+    Nothing where a RequestAuthentication is known, or the Gateway is not here either.
+    """
     text = case("MLM961", "bad-mesh")
     assert severities(text, "MLM961") == ["error"]
     assert severities(text.replace("name: istio-system", "name: another"), "MLM961") == ["warning"]
-    assert severities(without(text, "Deployment"), "MLM961") == []
+    assert severities(without(text, "Deployment"), "MLM961") == ["info"]
+    assert severities(without(text, "Deployment"), "MLM961", case("MLM961", "good-root")) == []
+    assert severities(without(text, "Gateway"), "MLM961") == []
 
 
 def test_a_secret_whose_gateway_runs_elsewhere_warns() -> None:

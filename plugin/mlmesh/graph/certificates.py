@@ -1,4 +1,4 @@
-"""From when to when a certificate holds: the two dates of X.509, read without a library for it.
+"""What a gateway reads of a Secret, and from when to when a certificate holds: read without a library for it.
 
 RFC 5280, section 4.1: Certificate, TBSCertificate and Validity are sequences. Before Validity stand a version, which
 can be missing, the serial number, the algorithm and the issuer.
@@ -6,8 +6,28 @@ can be missing, the serial number, the algorithm and the issuer.
 
 from binascii import Error, a2b_base64
 
+from mlmesh.graph.fields import mapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+PAIRS = (("cert", "key"), ("tls.crt", "tls.key"))  # in the order in which istiod looks for them
+AUTHORITIES = ("cacert", "ca.crt")
+_READ = {key for pair in PAIRS for key in pair} | {*AUTHORITIES}
 _BEGIN, _END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
 _SEQUENCE, _VERSION, _UTC, _GENERALIZED = 0x30, 0xA0, 0x17, 0x18
+
+
+def trimmed(secret: "dict[str, Any]") -> "dict[str, Any]":
+    """A Secret with nothing but its metadata and what a gateway reads: others are large, and are nobody's business."""
+    return {
+        "metadata": secret.get("metadata"),
+        **{
+            field: {key: value for key, value in mapping(secret.get(field)).items() if key in _READ}
+            for field in ("data", "stringData")
+        },
+    }
 
 
 def validity(pem: str) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """What a set of manifests holds: the release's own, or what its context says that there is besides."""
 
 from mlmesh.graph.exposure import exposed
-from mlmesh.graph.fields import at, entries, mapping, maps
+from mlmesh.graph.fields import at, entries, maps
 from mlmesh.graph.kinds import MESH
 from mlmesh.graph.made import MAKERS, POOLS, fits, labels_set, services_made
 from mlmesh.graph.pods import PodTemplate, pod_templates
@@ -11,7 +11,6 @@ INJECT = "sidecar.istio.io/inject"
 REVISION = "istio.io/rev"
 EXCLUDED = "traffic.sidecar.istio.io/excludeInboundPorts"
 INCLUDED = "traffic.sidecar.istio.io/includeInboundPorts"
-CREDENTIAL = frozenset({"cert", "key", "cacert", "tls.crt", "tls.key", "ca.crt"})  # what a gateway reads of a Secret
 ENDPOINT = "mlmesh.dev/endpoint"  # the annotation of a route, a pool or a Service that names endpoint types
 
 TYPE_CHECKING = False
@@ -207,7 +206,10 @@ class Inventory:
             elif kind == ("", "ServiceAccount"):
                 self.identities.add((self.of(item), item.name))
             elif kind == ("", "Secret"):
-                self._keep_secret(item)
+                from mlmesh.graph.certificates import trimmed
+
+                item.data = trimmed(item.data)
+                self._kept.setdefault(kind, []).append(item)
             elif kind in MESH:
                 self._kept.setdefault(kind, []).append(item)
                 self.meet(item)
@@ -218,15 +220,6 @@ class Inventory:
         if isinstance(metadata, dict) and "labels" in metadata:
             item.data = {**item.data, "metadata": {key: metadata[key] for key in metadata if key != "labels"}}
         self._kept.setdefault(("", "Service"), []).append(item)
-
-    def _keep_secret(self, item: KubeObject) -> None:
-        """Keep of a Secret what a gateway reads of it: others can be large, and are nobody's business."""
-        kept = {key: mapping(item.data.get(key)) for key in ("data", "stringData")}
-        item.data = {
-            "metadata": item.data.get("metadata"),
-            **{key: {name: text for name, text in held.items() if name in CREDENTIAL} for key, held in kept.items()},
-        }
-        self._kept.setdefault(("", "Secret"), []).append(item)
 
     def add_pods(self, pods: "Iterable[PodTemplate]", roles: "Sequence[str]" = ()) -> None:
         """Take pod templates, of one object after the other, each with its role where that is known."""

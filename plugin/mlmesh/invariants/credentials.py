@@ -1,5 +1,6 @@
 """Certificates that gateways are given and cannot use: MLM966. Nothing of a Secret's content is told."""
 
+from mlmesh.graph.certificates import AUTHORITIES, PAIRS, validity
 from mlmesh.graph.fields import at, entries, mapping, maps
 from mlmesh.graph.gateways import selector
 from mlmesh.graph.route import GATEWAY_API, ISTIO
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from mlmesh.graph.release import Release
     from mlmesh.manifests.objects import KubeObject
 
-_PAIRS = (("cert", "key"), ("tls.crt", "tls.key"))
 _AUTHORITY = "-cacert"  # the name of a Secret of its own, for the authority of the clients' certificates
 _PREFIX = "kubernetes://"
 
@@ -136,10 +136,8 @@ def _wrong(secret: "KubeObject") -> str:
     """What is wrong with a Secret's certificate, in words that tell nothing of it; empty where nothing is."""
     from time import gmtime, strftime
 
-    from mlmesh.graph.certificates import validity
-
     try:
-        pair = next((pair for pair in _PAIRS if all(_text(secret, key) for key in pair)), None)
+        pair = next((pair for pair in PAIRS if all(_text(secret, key) for key in pair)), None)
         if pair is None:
             return "has neither tls.crt and tls.key nor cert and key"
         first, last = validity(_text(secret, pair[0]) or "")
@@ -155,14 +153,14 @@ def _wrong(secret: "KubeObject") -> str:
 def _is_filled(secret: "KubeObject") -> bool:
     """Whether a Secret holds a certificate or a key: one that holds neither may be filled in the cluster."""
     try:
-        return any(_text(secret, key) for pair in _PAIRS for key in pair)
+        return any(_text(secret, key) for pair in PAIRS for key in pair)
     except ValueError:
         return False
 
 
 def _has_authority(secret: "KubeObject") -> bool:
     keys = [key for field in ("data", "stringData") for key in mapping(secret.data.get(field))]
-    return "ca.crt" in keys or "cacert" in keys
+    return any(key in keys for key in AUTHORITIES)
 
 
 RULES = (

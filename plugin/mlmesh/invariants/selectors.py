@@ -59,9 +59,7 @@ def sidecars_overlap(release: "Release") -> "Iterator[Violation]":
                 selecting.setdefault(id(pods), (pods, []))[1].append(item)
     for namespace, items in wide.items():
         if len(items) > 1 and not _is_ambient(namespace, release):
-            yield from _overlapping(
-                items, f"all pods of {namespace or 'its namespace'} that no other selects", own, release
-            )
+            yield from _overlapping(items, f"all pods of {namespace or 'its namespace'}", own, release)
     told: set[tuple[int, ...]] = set()
     for pods, items in selecting.values():
         if len(items) > 1 and tuple(map(id, items)) not in told:
@@ -78,7 +76,7 @@ def _overlapping(items: "list[KubeObject]", whom: str, own: set[int], release: "
             yield Violation(
                 item,
                 "/metadata/name" if is_wide else "/spec/workloadSelector",
-                f"{other.title} is for {whom} too: their proxies go by the older of the two, and by nothing of the "
+                f"{other.title} is for {whom}, too: their proxies go by the older of the two, and by nothing of the "
                 f"other",
                 "write both into one Sidecar"
                 + (", or give one of them a workloadSelector" if is_wide else ", or labels that tell the pods apart"),
@@ -112,7 +110,7 @@ def selects_no_workload(release: "Release") -> "Iterator[Violation]":
     """
     root = release.mesh("rootNamespace")
     there = {pods.namespace for pods in release.own.pods}
-    sure: dict[str, bool] = {}
+    near, sure = _Near(release), dict[str, bool]()
     for group, kind, path in SELECTING:
         for item in release.of(group, kind):
             labels = mapping(at(item.data, path))
@@ -123,7 +121,11 @@ def selects_no_workload(release: "Release") -> "Iterator[Violation]":
                 continue
             if namespace not in sure:
                 sure[namespace] = release.owns(namespace) and _is_whole(namespace, release)
-            yield _missed(item, path, labels, sure=sure[namespace], release=release)
+            missed = _missed(item, path, labels, namespace, near)
+            if not sure[namespace]:
+                missed.severity = INFO
+                missed.message += ", unless another release has such pods"
+            yield missed
 
 
 def _is_had(namespace: str, labels: "dict[str, Any]", release: "Release") -> bool:
@@ -158,23 +160,33 @@ def _is_whole(namespace: str, release: "Release") -> bool:
     return True
 
 
-def _missed(item: "KubeObject", path: str, labels: "dict[str, Any]", *, sure: bool, release: "Release") -> Violation:
-    namespace = release.namespace(item)
-    keys = list(labels)
-    near = next((pods for pods in release.selection.within(namespace) if any(pods.label(key) for key in keys)), None)
+class _Near:
+    """Pods of a namespace that have a label, whatever it says: each is looked for once."""
+
+    def __init__(self, release: "Release") -> None:
+        self._release = release
+        self._found: dict[tuple[str, str], Pods | None] = {}
+
+    def hint(self, namespace: str, labels: "dict[str, Any]") -> str:
+        """What pods of a namespace have in place of some labels, in words."""
+        for key in labels:
+            if (namespace, key) not in self._found:
+                within = self._release.selection.within(namespace)
+                self._found[namespace, key] = next((pods for pods in within if pods.label(key) is not None), None)
+            pods = self._found[namespace, key]
+            if pods is not None:
+                return f"{pods.title} has {', '.join(f'{key}: {pods.label(key)}' for key in labels if pods.label(key))}"
+        return f"no pod there has a label {next(iter(labels))}"
+
+
+def _missed(item: "KubeObject", path: str, labels: "dict[str, Any]", namespace: str, near: _Near) -> Violation:
     wanted = ", ".join(f"{key}: {value}" for key, value in labels.items())
-    if near is not None:
-        had = ", ".join(f"{key}: {near.label(key)}" for key in keys if near.label(key))
-        hint = f" ({near.title} has {had})"
-    else:
-        hint = f" (no pod there has a label {keys[0]})"
     return Violation(
         item,
         "/" + path.replace(".", "/"),
-        f"no pod of namespace {namespace} that is known here has {wanted}{hint}: the {item.kind} holds for nobody"
-        + ("" if sure else ", unless another release has such pods"),
+        f"no pod of namespace {namespace} that is known here has {wanted} ({near.hint(namespace, labels)}): the "
+        f"{item.kind} holds for nobody",
         "write labels that the pods' template has, or take the object away",
-        severity=WARNING if sure else INFO,
         evidence=wanted,
     )
 

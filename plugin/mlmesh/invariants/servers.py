@@ -78,9 +78,10 @@ def gateways_clash(release: "Release") -> "Iterator[Violation]":
             for host in server.hosts:
                 by_host.setdefault(host, []).append(server)
         for kind, group in kinds.items():
+            unlike = _unlike(kind, kinds)
             for server in group:
                 if id(server.gateway) in own:
-                    yield from _clash(server, _unlike(kind, kinds), by_host, own, release)
+                    yield from _clash(server, unlike, by_host, own, release)
 
 
 def _unlike(kind: str, kinds: dict[str, list[Server]]) -> list[Server]:
@@ -107,19 +108,19 @@ def _clash(
         return
     here, there = server.gateway, other.gateway
     where = "another server here" if there is here else there.title
+    kept = "the first of them" if there is here else "the older Gateway's"
     # Other namespaces' Gateways do not count where istiod runs with PILOT_SCOPE_GATEWAY_TO_NAMESPACE.
     sure = id(there) in own and release.namespace(here) == release.namespace(there)
     yield Violation(
         here,
         f"/spec/servers/{server.index}/port",
         (
-            f"{where} has {shared} on port {server.number} of the same pods too, and of a host that two servers end "
-            f"TLS for"
+            f"{where} ends TLS for {shared} on port {server.number} of the same pods too, and a host has one server"
             if shared
             else f"{where} has port {server.number} of the same pods too, with protocol {other.protocol} beside "
-            f"{server.protocol}, which cannot be joined: of two such servers"
+            f"{server.protocol}, which cannot be joined"
         )
-        + " istiod keeps the older Gateway's: the other, with all of its hosts, is left out",
+        + f": istiod keeps {kept}, and leaves the other out with all of its hosts",
         "take the host out of one of them" if shared else "give one of them another port",
         severity=ERROR if sure else WARNING,
         evidence=f"{server.number} {shared} {there.title}",

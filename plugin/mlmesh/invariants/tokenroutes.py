@@ -6,7 +6,7 @@ from mlmesh.graph.parents import Gateways
 from mlmesh.graph.route import ISTIO
 from mlmesh.graph.routes import route_of
 from mlmesh.invariants.rule import ABSENCE, PODS, Rule, Violation
-from mlmesh.model.findings import ERROR, WARNING
+from mlmesh.model.findings import ERROR, INFO, WARNING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,11 +44,12 @@ def claim_without_authentication(release: "Release") -> "Iterator[Violation]":
     for item, (place, name) in asking:
         for parent in route_of(item, release).parents:
             gateway = gateways.of(parent) if parent.kind == "Gateway" else None
-            running = release.selected(None, selector(gateway)) if gateway is not None else ()
-            for pods in running:
-                if not any(_is_for(each, pods, release) for each in readers):
-                    yield _unread(item, (place, name), pods, readers, release)
-                    break
+            if gateway is None:
+                continue
+            running = list(release.selected(None, selector(gateway)))
+            unread = next((each for each in running if not any(_is_for(one, each, release) for one in readers)), None)
+            if unread is not None or not (running or readers):
+                yield _unread(item, (place, name), unread, readers, release)
 
 
 def _claims(item: "KubeObject") -> "Iterator[tuple[str, str]]":
@@ -70,21 +71,29 @@ def _is_for(item: "KubeObject", pods: "Pods", release: "Release") -> bool:
 
 
 def _unread(
-    item: "KubeObject", asked: tuple[str, str], pods: "Pods", readers: "list[KubeObject]", release: "Release"
+    item: "KubeObject", asked: tuple[str, str], pods: "Pods | None", readers: "list[KubeObject]", release: "Release"
 ) -> Violation:
     place, name = asked
-    root = release.mesh("rootNamespace")
     others = ", ".join(each.title for each in readers[:3])
+    root = release.mesh("rootNamespace")
+    if pods is None:
+        who, where, severity = (
+            "is known here for its gateway, whose pods another release has",
+            "the namespace of these pods",
+            INFO,
+        )
+    else:
+        who, where = f"is for {pods.title}, where the gateway runs", f"namespace {pods.namespace}"
+        # One in the root namespace is for all pods of the mesh.
+        severity = ERROR if release.owns(pods.namespace) and release.owns(root) else WARNING
     return Violation(
         item,
         place,
-        f"the rule asks for {name}, and no RequestAuthentication is for {pods.title}, where the gateway runs"
+        f"the rule asks for {name}, and no RequestAuthentication {who}"
         + (f" ({others} is for others)" if others else "")
-        + ": no request has a claim there",
-        f"add a RequestAuthentication with jwtRules in namespace {pods.namespace}; if the mesh has one, show it by "
-        "--context",
-        # One in the root namespace is for all pods of the mesh.
-        severity=ERROR if release.owns(pods.namespace) and release.owns(root) else WARNING,
+        + ": without one no request has a claim there",
+        f"add a RequestAuthentication with jwtRules in {where}; if the mesh has one, show it by --context",
+        severity=severity,
         evidence=name,
     )
 
