@@ -3,6 +3,7 @@
 from mlmesh.graph.fields import at, entries, mapping
 from mlmesh.graph.hosts import covers
 from mlmesh.graph.outside import is_outside
+from mlmesh.graph.pickers import picked
 from mlmesh.graph.policies import policies
 from mlmesh.graph.route import ISTIO
 from mlmesh.graph.routes import routes
@@ -53,8 +54,8 @@ def tls_without_ca(release: "Release") -> "Iterator[Violation]":
 
 
 def _through_gateways(release: "Release") -> set[str]:
-    """The hosts to which gateways send, which do have credentials."""
-    return {
+    """The hosts to which gateways send, which do have credentials, and the pickers that they ask."""
+    return {each.host for each in picked(release)} | {
         backend.host
         for route in routes(release)
         if any(parent.kind == "Gateway" for parent in route.parents)
@@ -100,6 +101,6 @@ RULES = (
         severity=WARNING,
         confidence=OBJECT,
         judges=("DestinationRule",),
-        reads=("VirtualService", "HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute"),
+        reads=("VirtualService", "HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute", "InferencePool"),
     ),
 )
