@@ -88,7 +88,7 @@ def _of_istio(release: "Release") -> "Iterator[_Asked]":
                 if name
             ]
             if names and where is None:
-                where = list({pods.namespace for pods in release.selected(None, selector(gateway))}) or [None]
+                where = [*dict.fromkeys(pods.namespace for pods in release.selected(None, selector(gateway)))] or [None]
             for name in dict.fromkeys(names):
                 plain = name.removeprefix(_PREFIX)
                 for namespace in where or () if "/" not in plain else ():
