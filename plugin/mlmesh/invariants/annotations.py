@@ -1,4 +1,4 @@
-"""Annotations that Istio does not know, and values that it does not take: MLM511.
+"""Annotations that Istio does not know, or is giving up, and values that it does not take: MLM511, 957.
 
 The names are those of istio/api annotation/annotations.gen.go and label/labels.gen.go, of istio/istio pkg/kube/inject,
 and those that were taken away since, which do no harm.
@@ -6,9 +6,9 @@ and those that were taken away since, which do no harm.
 
 from mlmesh.graph.fields import at, mapping
 from mlmesh.graph.inventory import INJECT
-from mlmesh.invariants.rule import OBJECT, PODS, Rule, Violation, noted
+from mlmesh.invariants.rule import OBJECT, PODS, VERSION, Rule, Violation, noted
 from mlmesh.manifests.patching import split
-from mlmesh.model.findings import WARNING
+from mlmesh.model.findings import INFO, WARNING
 from mlmesh.model.patches import pointer
 
 TYPE_CHECKING = False
@@ -42,23 +42,45 @@ KNOWN = {
 }
 SERVICE = {"networking.istio.io/": "exportTo service-type traffic-distribution"}
 LABELS = {"sidecar.istio.io/": "inject"}
+# What istio/api marks as deprecated, and what to write in its place.
+_STATS = "proxyStatsMatcher in proxy.istio.io/config"
+_ACCOUNTS = "AuthorizationPolicies by principal"
+DEPRECATED = {
+    INJECT: f"the label {INJECT}",
+    "sidecar.istio.io/discoveryAddress": "discoveryAddress in proxy.istio.io/config",
+    "sidecar.istio.io/extraStatTags": "extraStatTags in proxy.istio.io/config, or a Telemetry",
+    "sidecar.istio.io/statsCompression": "nothing in its place",
+    "sidecar.istio.io/statsInclusionPrefixes": _STATS,
+    "sidecar.istio.io/statsInclusionRegexps": _STATS,
+    "sidecar.istio.io/statsInclusionSuffixes": _STATS,
+    "traffic.sidecar.istio.io/kubevirtInterfaces": "istio.io/reroute-virtual-interfaces",
+    "alpha.istio.io/canonical-serviceaccounts": _ACCOUNTS,
+    "alpha.istio.io/kubernetes-serviceaccounts": _ACCOUNTS,
+}
 
 
 def inspect(templates: "Sequence[PodTemplate]", _roles: "Sequence[str]", release: "Release") -> None:
-    """Note MLM511 for the templates of a document, once where several share their metadata."""
+    """Note MLM511 and MLM957 for the templates of a document, once where several share their metadata."""
     done: set[str] = set()
     for template in templates:
+        owner = template.owner
+        start = len(owner.pointer)
+        above = owner.pointer + "/metadata"
+        if above not in done and above != template.holder:
+            done.add(above)
+            for violation in _outdated(owner, owner.annotations(), template.annotations, "/metadata/annotations"):
+                release.notes.setdefault("MLM957", []).append(violation)
         if template.holder is None or template.annotations_pointer is None or template.holder in done:
             continue
         done.add(template.holder)
-        owner = template.owner
-        start = len(owner.pointer)
         for words, known, place in (
             (template.annotations, KNOWN, template.annotations_pointer[start:]),
             (template.labels, LABELS, f"{template.holder}/labels"[start:]),
         ):
             for violation in _unknown(owner, words, known, place):
                 release.notes.setdefault("MLM511", []).append(violation)
+        for violation in _outdated(owner, template.annotations, template.labels, template.annotations_pointer[start:]):
+            release.notes.setdefault("MLM957", []).append(violation)
 
 
 def annotation_unknown(release: "Release") -> "Iterator[Violation]":
@@ -78,6 +100,46 @@ def annotation_unknown(release: "Release") -> "Iterator[Violation]":
         if annotations:
             yield from _unknown(item, mapping(annotations), SERVICE, "/metadata/annotations")
     yield from noted(release, "MLM511")
+
+
+def annotation_deprecated(release: "Release") -> "Iterator[Violation]":
+    """An annotation that Istio still reads, and means to give up: a later version may not know it.
+
+    Why: Istio keeps what it deprecates for some versions, and then drops it without a word: the annotation stays where
+    it is, and does nothing.
+
+    Bad: the annotation `sidecar.istio.io/inject: "false"` on a pod template
+
+    Good: the label of that name
+
+    Source: istio/api annotation/annotations.gen.go; istio/istio pkg/config/analysis/analyzers/annotations (IST0135).
+    """
+    for item in release.of("", "Service"):
+        annotations = at(item.data, "metadata.annotations")
+        if annotations:
+            yield from _outdated(item, mapping(annotations), {}, "/metadata/annotations")
+    told = {(id(found.item), found.pointer) for found in noted(release, "MLM501")}  # more is said of those
+    yield from (found for found in noted(release, "MLM957") if (id(found.item), found.pointer) not in told)
+
+
+def _outdated(
+    item: "KubeObject", words: "Mapping[str, Any]", beside: "Mapping[str, Any]", place: str
+) -> "Iterator[Violation]":
+    """Deprecated ones; not where the label of that name stands beside it: then it is for Istios of every age."""
+    for key in words:
+        if key in DEPRECATED and key not in beside:
+            yield Violation(
+                item,
+                place + pointer(key),
+                f"Istio has deprecated the annotation {key}, and "
+                + (
+                    "may not read it for much longer"
+                    if item.kind in ("Service", "Pod") or place != "/metadata/annotations"
+                    else f"reads it on pods only, not on the {item.kind}'s own metadata"
+                ),
+                f"use {DEPRECATED[key]}",
+                evidence=key,
+            )
 
 
 def _unknown(
@@ -148,5 +210,13 @@ RULES = (
         judges=("Service", PODS),
         scope="object",
         fix="safe",
+    ),
+    Rule(
+        "MLM957",
+        annotation_deprecated,
+        severity=INFO,
+        confidence=VERSION,
+        judges=("Service", PODS),
+        scope="object",
     ),
 )
