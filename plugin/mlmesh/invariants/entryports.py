@@ -1,6 +1,7 @@
 """ServiceEntries that say two things of one port: MLM970."""
 
 from mlmesh.graph.fields import at, entries, maps
+from mlmesh.graph.revisions import meet, revision
 from mlmesh.graph.route import ISTIO
 from mlmesh.invariants.rule import CONTRADICTION, Rule, Violation
 from mlmesh.model.findings import INFO, WARNING
@@ -31,6 +32,7 @@ class _Said:
         return (
             self.protocol != other.protocol
             and self.item is not other.item
+            and meet(self.item, other.item)
             and (EVERYWHERE in self.seen or EVERYWHERE in other.seen or not self.seen.isdisjoint(other.seen))
         )
 
@@ -63,11 +65,12 @@ def service_entries_clash(release: "Release") -> "Iterator[Violation]":
     for (host, number), found in said.items():
         if len({each.protocol for each in found}) < 2:
             continue
-        first = _firsts(found)
+        by_scope = _index(found)
         for one in found:
             if id(one.item) in told or id(one.item) not in own:
                 continue
-            other = next((each for each in first if each.clashes(one)), None)
+            scopes = ("",) if EVERYWHERE in one.seen else (*one.seen, EVERYWHERE)
+            other = next((each for scope in scopes for each in by_scope.get(scope, ()) if each.clashes(one)), None)
             if other is not None:
                 told.add(id(one.item))
                 yield Violation(
@@ -92,14 +95,17 @@ def _family(protocol: str) -> str:
     return "TLS" if protocol in ("HTTPS", "TLS") else "TCP" if protocol in ("", "TCP") else protocol
 
 
-def _firsts(found: list[_Said]) -> list[_Said]:
-    """The first of each protocol and export, and a second one of another object: enough to find a clash by."""
-    kept: dict[tuple[str, frozenset[str]], list[_Said]] = {}
+def _index(found: list[_Said]) -> dict[str, list[_Said]]:
+    """By namespace, and under "" for all, two of each protocol and revision: enough to find a clash by."""
+    kept: dict[str, list[_Said]] = {}
+    counted: dict[tuple[str, str, str], int] = {}
     for each in found:
-        some = kept.setdefault((each.protocol, each.seen), [])
-        if len(some) < 2 and all(one.item is not each.item for one in some):
-            some.append(each)
-    return [each for some in kept.values() for each in some]
+        for scope in ("", *each.seen):
+            key = (scope, each.protocol, revision(each.item))
+            counted[key] = counted.get(key, 0) + 1
+            if counted[key] <= 2:
+                kept.setdefault(scope, []).append(each)
+    return kept
 
 
 RULES = (

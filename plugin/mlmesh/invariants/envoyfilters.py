@@ -6,6 +6,7 @@ routes are added and removed, and listener filters are replaced.
 """
 
 from mlmesh.graph.fields import at, maps
+from mlmesh.graph.revisions import meet
 from mlmesh.graph.route import ISTIO
 from mlmesh.invariants.rule import OBJECT, Rule, Violation
 from mlmesh.model.findings import ERROR, INFO, WARNING
@@ -19,11 +20,15 @@ if TYPE_CHECKING:
     from mlmesh.manifests.objects import KubeObject
 
     Patch = dict[str, Any]
+    # By applyTo, the name of a filter, and a namespace: who adds it first, by priority.
+    Adders = dict[tuple[str, str, str], KubeObject]
 
 _MERGES = frozenset({"MERGE", "MERGE_AND_REPLACE_LIST"})
 _INSERTS = frozenset({"INSERT_BEFORE", "INSERT_AFTER", "INSERT_FIRST"})
 _LISTED = _MERGES | _INSERTS | {"ADD", "REMOVE"}
 _FILTER = _LISTED - {"MERGE_AND_REPLACE_LIST"} | {"REPLACE"}
+BOOTSTRAP = "BOOTSTRAP"
+ANYWHERE = ""  # in place of a namespace
 # What istiod does with a patch, by its applyTo; a kind that is not here is not judged.
 DONE = {
     "LISTENER": _LISTED,
@@ -36,6 +41,7 @@ DONE = {
     "NETWORK_FILTER": _FILTER,
     "HTTP_FILTER": _FILTER,
     "EXTENSION_CONFIG": _INSERTS | {"ADD"},
+    BOOTSTRAP: frozenset(),
 }
 # The place, in a match, of the filter that a patch is relative to.
 ANCHORS = {
@@ -43,6 +49,7 @@ ANCHORS = {
     "NETWORK_FILTER": "listener.filterChain.filter.name",
     "HTTP_FILTER": "listener.filterChain.filter.subFilter.name",
 }
+_ADDS = _INSERTS | {"ADD"}
 _RELATIVE = frozenset({"INSERT_BEFORE", "INSERT_AFTER", "REPLACE", "REMOVE"})
 
 
@@ -64,10 +71,13 @@ def envoyfilter_operation(release: "Release") -> "Iterator[Violation]":
     items = release.of(ISTIO, "EnvoyFilter")
     if not items:
         return
-    adders: dict[tuple[str, str], list[KubeObject]] = {}  # by applyTo and the name of a filter, who adds it
+    adders: Adders = {}
     for item in release.known(ISTIO, "EnvoyFilter"):
-        for key in {key for _, patch in _patches(item) if (key := _added(patch))}:
-            adders.setdefault(key, []).append(item)
+        for kind, name in _added(item):
+            for namespace in (release.namespace(item), ANYWHERE):
+                first = adders.setdefault((kind, name, namespace), item)
+                if _priority(item) < _priority(first):
+                    adders[kind, name, namespace] = item
     for item in items:
         relative: list[tuple[int, Patch]] = []
         for index, patch in _patches(item):
@@ -78,6 +88,7 @@ def envoyfilter_operation(release: "Release") -> "Iterator[Violation]":
                     f"/spec/configPatches/{index}/patch/operation",
                     f"{reason}: nothing is patched",
                     remedy,
+                    severity=WARNING if patch.get("applyTo") == BOOTSTRAP else "",  # older ones did
                     evidence=f"{patch.get('applyTo')} {at(patch, 'patch.operation')}",
                 )
             elif at(patch, "patch.operation") in _RELATIVE:
@@ -90,11 +101,18 @@ def _patches(item: "KubeObject") -> "Iterator[tuple[int, Patch]]":
     return maps(at(item.data, "spec.configPatches"))
 
 
-def _added(patch: "Patch") -> tuple[str, str] | None:
-    """The kind and the name of the filter that a patch adds; None where it adds none."""
-    name, operation = at(patch, "patch.value.name"), at(patch, "patch.operation")
-    kind = str(patch.get("applyTo"))
-    return (kind, str(name)) if kind in ANCHORS and name and (operation == "ADD" or operation in _INSERTS) else None
+def _added(item: "KubeObject") -> set[tuple[str, str]]:
+    """The kinds and the names of the filters that an EnvoyFilter adds."""
+    return {
+        (str(patch["applyTo"]), str(at(patch, "patch.value.name")))
+        for _, patch in _patches(item)
+        if patch.get("applyTo") in ANCHORS and at(patch, "patch.operation") in _ADDS
+    }
+
+
+def _priority(item: "KubeObject") -> int:
+    value = at(item.data, "spec.priority")
+    return value if isinstance(value, int) else 0
 
 
 def _undone(patch: "Patch") -> tuple[str, str]:
@@ -103,6 +121,11 @@ def _undone(patch: "Patch") -> tuple[str, str]:
     done = DONE.get(kind)
     if done is None or not operation:
         return "", ""
+    if kind == BOOTSTRAP:
+        return (
+            "istiod no longer applies patches of the bootstrap",
+            "the pods' annotation sidecar.istio.io/bootstrapOverride",
+        )
     if operation not in done:
         listed = ", ".join(sorted(done))
         return f"istiod knows no {operation} for {kind}", f"one of {listed}"
@@ -114,44 +137,37 @@ def _undone(patch: "Patch") -> tuple[str, str]:
 
 
 def _ordered(
-    item: "KubeObject",
-    relative: "list[tuple[int, Patch]]",
-    adders: "dict[tuple[str, str], list[KubeObject]]",
-    release: "Release",
+    item: "KubeObject", relative: "list[tuple[int, Patch]]", adders: "Adders", release: "Release"
 ) -> "Iterator[Violation]":
     """What is said of patches that are relative to what stands there by then: a warning where others put it there."""
-    priority = at(item.data, "spec.priority") or 0
+    own = _added(item)
     for index, patch in relative:
         kind = str(patch.get("applyTo"))
         anchor = str(at(patch, f"match.{ANCHORS[kind]}")) if kind in ANCHORS else ""
-        found = [each for each in adders.get((kind, anchor), ()) if _meets(each, item, release)]
-        if not found or item in found:  # patches of one EnvoyFilter are applied in their order
-            continue
-        late = [each for each in found if _after(each, item, priority, release)]
-        if len(late) == len(found):
-            other = late[0]
+        late = _late(item, kind, anchor, adders, release)
+        if late is not None and (kind, anchor) not in own:  # patches of one EnvoyFilter are applied in their order
             yield Violation(
                 item,
                 f"/spec/configPatches/{index}/patch/operation",
-                f"{at(patch, 'patch.operation')} asks for {anchor}, which {other.title} adds: "
+                f"{at(patch, 'patch.operation')} asks for {anchor}, which {late.title} adds: "
                 + (
                     "both have the same priority, so only if that one is older is there such a filter"
-                    if (at(other.data, "spec.priority") or 0) == priority
+                    if _priority(late) == _priority(item)
                     else "by its priority it is applied later, and there is no such filter yet"
                 ),
-                f"spec.priority: {(at(other.data, 'spec.priority') or 0) + 10}, which is applied after it",
+                f"spec.priority: {_priority(late) + 10}, which is applied after it",
                 severity=WARNING,
-                evidence=f"{anchor} {other.title}",
+                evidence=f"{anchor} {late.title}",
             )
             return
-    if priority == 0:
+    if not _priority(item):
         index, patch = relative[0]
-        operation, versioned = at(patch, "patch.operation"), bool(at(patch, "match.proxy.proxyVersion"))
+        versioned = bool(at(patch, "match.proxy.proxyVersion"))
         yield Violation(
             item,
             f"/spec/configPatches/{index}/patch/operation",
-            f"{operation} is relative to what is there by then, and without a priority EnvoyFilters are applied by "
-            f"their age, those of the mesh's root namespace first"
+            f"{at(patch, 'patch.operation')} is relative to what is there by then, and without a priority EnvoyFilters "
+            f"are applied by their age, those of the mesh's root namespace first"
             + ("; proxies of a version that proxyVersion does not match are not patched" if versioned else ""),
             "spec.priority, where it is to be applied before or after others; or INSERT_FIRST or ADD, which need none",
             severity=INFO,
@@ -159,19 +175,16 @@ def _ordered(
         )
 
 
-def _meets(other: "KubeObject", item: "KubeObject", release: "Release") -> bool:
-    """Whether two EnvoyFilters can be for the same proxy: of one namespace, or one of them of the root namespace."""
-    places = {release.namespace(other), release.namespace(item)}
-    return len(places) == 1 or release.mesh("rootNamespace") in places
-
-
-def _after(other: "KubeObject", item: "KubeObject", priority: int, release: "Release") -> bool:
-    """Whether another EnvoyFilter is applied after this one, as far as is known before either has an age."""
-    others = at(other.data, "spec.priority") or 0
-    if others != priority:
-        return bool(others > priority)
-    root, own, its = release.mesh("rootNamespace"), release.namespace(item), release.namespace(other)
-    return own in (its, root)
+def _late(item: "KubeObject", kind: str, anchor: str, adders: "Adders", release: "Release") -> "KubeObject | None":
+    """Who adds a filter, if all who do may do so after this EnvoyFilter is applied, as long as neither has an age."""
+    root, namespace = release.mesh("rootNamespace"), release.namespace(item)
+    places = (ANYWHERE,) if namespace == root else (namespace, root)
+    found = [adder for place in places if (adder := adders.get((kind, anchor, place))) and meet(adder, item)]
+    for each in found:
+        same = _priority(each) == _priority(item)
+        if _priority(each) < _priority(item) or (same and namespace != root and release.namespace(each) == root):
+            return None
+    return found[0] if found else None
 
 
 RULES = (

@@ -4,7 +4,10 @@ istio/istio pilot/pkg/model/telemetry.go: a proxy has the oldest Telemetry witho
 of its own, and all whose selector fits, the younger over the older.
 """
 
+from itertools import islice
+
 from mlmesh.graph.fields import at, entries, mapping, maps
+from mlmesh.graph.revisions import meet
 from mlmesh.invariants.rule import CONTRADICTION, PODS, VERSION, Rule, Violation
 from mlmesh.model.findings import ERROR, WARNING
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from mlmesh.manifests.objects import KubeObject
 
 GROUP = "telemetry.istio.io"
+SHOWN = 3
 _SECTIONS = ("metrics", "tracing", "accessLogging")
 
 
@@ -79,8 +83,8 @@ def telemetries_overlap(release: "Release") -> "Iterator[Violation]":
             selecting.setdefault(release.namespace(item), []).append(item)
     for found in wide.values():
         for item in found:
-            others = [each for each in found if each.name != item.name]
-            if others and id(item) in own:
+            others = _others(item, found) if id(item) in own else []
+            if others:
                 yield Violation(
                     item,
                     "/metadata/name",
@@ -103,8 +107,8 @@ def _shared(namespace: str, found: "list[KubeObject]", own: set[int], release: "
     told: set[int] = set()
     for title, items in by_pods.values():
         for item in items:
-            others = [each for each in items if each.name != item.name]
-            if not others or id(item) in told or id(item) not in own:
+            others = _others(item, items) if id(item) in own and id(item) not in told else []
+            if not others:
                 continue
             told.add(id(item))
             both = [name for name in _SECTIONS if any(name in mapping(each.data.get("spec")) for each in others)]
@@ -139,7 +143,12 @@ def _names_provider(item: "KubeObject") -> bool:
 
 
 def _listed(items: "list[KubeObject]") -> str:
-    return " and ".join(each.title for each in items[:3])
+    return " and ".join(each.title for each in items)
+
+
+def _others(item: "KubeObject", found: "list[KubeObject]") -> "list[KubeObject]":
+    """Some of those that stand in its way; an object that is written twice does not stand in its own."""
+    return list(islice((each for each in found if each.name != item.name and meet(each, item)), SHOWN))
 
 
 RULES = (

@@ -117,7 +117,9 @@ def _of_policy(place: str, policy: "dict[str, Any]") -> "Iterator[Found]":
             f"{place}/outlierDetection/consecutiveErrors",
             "is no longer read: "
             + (
-                f"{' and '.join(read)} beside it count" if read else "servers are ejected after the default of 5 errors"
+                f"{' and '.join(read)} beside it {'counts' if len(read) == 1 else 'count'}"
+                if read
+                else "servers are ejected after the default of 5 errors"
             ),
             f"consecutive5xxErrors: {ejection['consecutiveErrors']}, or consecutiveGatewayErrors",
             (),
