@@ -37,8 +37,8 @@ def sidecar_in_ambient(release: "Release") -> "Iterator[Violation]":
                 continue
             where, place = f"the pods that it selects ({pods[0].title})", "/spec/workloadSelector"
         else:
-            if not _ambient_namespace(namespace, release):
-                continue
+            if namespace == release.mesh("rootNamespace") or not _ambient_namespace(namespace, release):
+                continue  # that of the root namespace is for every namespace
             if any(each.injection == "true" for each in release.selection.within(namespace)):
                 continue  # some of its pods ask for a sidecar nevertheless
             where, place = f"the pods of namespace {namespace}", "/metadata/name"

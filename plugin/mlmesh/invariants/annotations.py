@@ -68,7 +68,8 @@ def inspect(templates: "Sequence[PodTemplate]", _roles: "Sequence[str]", release
         above = owner.pointer + "/metadata"
         if above not in done and above != template.holder:
             done.add(above)
-            for violation in _outdated(owner, owner.annotations(), template.annotations, "/metadata/annotations"):
+            words = owner.annotations()
+            for violation in _outdated(owner, words, template.annotations, "/metadata/annotations", read=False):
                 release.notes.setdefault("MLM957", []).append(violation)
         if template.holder is None or template.annotations_pointer is None or template.holder in done:
             continue
@@ -123,18 +124,19 @@ def annotation_deprecated(release: "Release") -> "Iterator[Violation]":
 
 
 def _outdated(
-    item: "KubeObject", words: "Mapping[str, Any]", beside: "Mapping[str, Any]", place: str
+    item: "KubeObject", words: "Mapping[str, Any]", beside: "Mapping[str, Any]", place: str, *, read: bool = True
 ) -> "Iterator[Violation]":
     """Deprecated ones; not where the label of that name stands beside it: then it is for Istios of every age."""
     for key in words:
         if key in DEPRECATED and key not in beside:
+            own = key in _map(item, place)  # else the pods have it from the object's metadata
             yield Violation(
                 item,
-                place + pointer(key),
+                (place if own else "/metadata/annotations") + pointer(key),
                 f"Istio has deprecated the annotation {key}, and "
                 + (
                     "may not read it for much longer"
-                    if item.kind in ("Service", "Pod") or place != "/metadata/annotations"
+                    if read
                     else f"reads it on pods only, not on the {item.kind}'s own metadata"
                 ),
                 f"use {DEPRECATED[key]}",

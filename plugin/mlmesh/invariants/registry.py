@@ -123,7 +123,7 @@ NEEDS: dict[str, tuple[str, ...]] = {  # one of these kinds
 }
 WORDS: dict[str, tuple[bytes, ...]] = {  # one of these words, in a document of a kind that it judges
     "ambient": (b"dataplane-mode",),
-    "annotations": (b"networking.istio.io/", b"alpha.istio.io/"),
+    "annotations": (b".istio.io/",),
     "breakers": (b"outlierDetection",),
     "bypasses": (b"HTTPRoute", b"gateways"),
     "durations": (b"timeout:", b"timeouts:", b"Timeout:", b'imeout"', b'imeouts"', b"backendRequest"),
@@ -137,13 +137,10 @@ WORDS: dict[str, tuple[bytes, ...]] = {  # one of these words, in a document of 
     "splits": (b"weight", b"VirtualService"),  # whose weights, left out, are 0
     "subsets": (b"subset",),
     "unsupported": (
-        b"percent:",
-        b'percent"',
-        b"mirrorPercent:",
-        b'mirrorPercent"',
+        b"ercent:",
+        b'ercent"',
         b"mirror_percent",
-        b"allowOrigin:",
-        b'allowOrigin"',
+        b"allowOrigin",
         b"LEAST_CONN",
         b"minimumRingSize",
         b"warmupDurationSecs",

@@ -77,9 +77,11 @@ def telemetries_overlap(release: "Release") -> "Iterator[Violation]":
     wide: dict[str, list[KubeObject]] = {}
     selecting: dict[str, list[KubeObject]] = {}
     for item in release.known(GROUP, "Telemetry"):
-        if _is_wide(item):
+        if _targets(item):
+            continue  # for a Gateway or a Service, whatever its selector
+        if not _labels(item):
             wide.setdefault(release.namespace(item), []).append(item)
-        elif _labels(item):
+        else:
             selecting.setdefault(release.namespace(item), []).append(item)
     for found in wide.values():
         for item in found:
@@ -129,9 +131,13 @@ def _shared(namespace: str, found: "list[KubeObject]", own: set[int], release: "
 
 
 def _is_wide(item: "KubeObject") -> bool:
-    """Whether it is for a namespace, or the mesh: those for a Gateway or a Service are not."""
+    """Whether it is for a namespace, or the mesh."""
+    return not (_labels(item) or _targets(item))
+
+
+def _targets(item: "KubeObject") -> bool:
     spec = mapping(item.data.get("spec"))
-    return not (_labels(item) or spec.get("targetRef") or spec.get("targetRefs"))
+    return bool(spec.get("targetRef") or spec.get("targetRefs"))
 
 
 def _labels(item: "KubeObject") -> "dict[str, object]":
