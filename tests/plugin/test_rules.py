@@ -12,8 +12,9 @@ import yaml
 
 from mlmesh.graph.release import Release
 from mlmesh.invariants import registry
-from mlmesh.invariants.registry import ALLOWANCE_CODES, CODES, MARKED, TOPICS, rules
+from mlmesh.invariants.registry import ALLOWANCE_CODES, CODES, rules
 from mlmesh.invariants.rule import PODS, Rule
+from mlmesh.invariants.topics import MARKED, TOPICS
 from mlmesh.manifests.objects import KubeObject
 from tests.support.rule_cases import CASES, bad_cases, check, findings, good_cases
 from tests.support.streams import policy, rendered

@@ -4,7 +4,8 @@ A topic is a module. It is imported only where a kind that its rules judge occur
 them: most releases need a few.
 """
 
-from mlmesh.invariants.rule import ABSENCE, OBJECT, PODS, Rule, Violation
+from mlmesh.invariants.rule import ABSENCE, OBJECT, Rule, Violation
+from mlmesh.invariants.topics import ANY, ANYWHERE, MARKED, NEEDS, TOPICS, WORDS
 from mlmesh.model.errors import InputError
 from mlmesh.model.findings import WARNING, Finding
 
@@ -18,152 +19,6 @@ if TYPE_CHECKING:
     from mlmesh.invariants.allowances import Allowances
     from mlmesh.manifests.stream import Document
 
-ROUTES = ("VirtualService", "HTTPRoute", "GRPCRoute")
-KSERVE = ("InferenceService", "LLMInferenceService")
-ANY = "any"  # in place of a kind: every kind, for what documents that seem to be of one object are judged
-
-# Module, codes, and the kinds that its rules judge in the end; those of a rule that a stage notes are left out.
-TOPICS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
-    ("access", ("MLM401",), ("AuthorizationPolicy",)),
-    ("admin", ("MLM405",), ("VirtualService", "HTTPRoute")),
-    ("ambient", ("MLM969",), ("Sidecar",)),
-    ("annotations", ("MLM511", "MLM957"), ("Service",)),
-    ("attachments", ("MLM702", "MLM704"), ("HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute")),
-    ("authorizations", ("MLM406", "MLM408", "MLM409"), ("AuthorizationPolicy",)),
-    ("breakers", ("MLM210",), ("DestinationRule",)),
-    ("bypasses", ("MLM110",), ("HTTPRoute", "VirtualService")),
-    ("calls", ("MLM602", "MLM609"), ("InferencePool",)),
-    ("claims", ("MLM107", "MLM108"), ("VirtualService",)),
-    ("components", ("MLM513",), ("MeshPolicy",)),
-    ("denials", ("MLM402",), ROUTES),
-    ("destinations", ("MLM105",), ROUTES),
-    ("downloads", ("MLM507",), ()),
-    ("duplicates", ("MLM903",), (ANY,)),
-    ("egress", ("MLM801", "MLM802"), ("Sidecar", "ServiceEntry")),
-    ("entryports", ("MLM970",), ("ServiceEntry",)),
-    ("envoyfilters", ("MLM963",), ("EnvoyFilter",)),
-    ("filters", ("MLM705",), ("HTTPRoute", "GRPCRoute")),
-    ("durations", ("MLM219",), ("VirtualService", "HTTPRoute", "InferenceService")),
-    ("gateways", ("MLM701", "MLM706"), ("Gateway",)),
-    ("generations", ("MLM207",), ("VirtualService", "HTTPRoute", *KSERVE)),
-    ("images", ("MLM960",), ()),
-    ("injection", ("MLM501", "MLM508", "MLM510"), ("Namespace",)),
-    ("layers", ("MLM307",), ("AuthorizationPolicy", "VirtualService")),
-    ("lifecycle", ("MLM212", "MLM213", "MLM505", "MLM506"), ()),
-    ("members", ("MLM509",), ("Namespace",)),
-    ("mirrors", ("MLM111", "MLM112"), ("VirtualService", "HTTPRoute")),
-    ("order", ("MLM109",), ("VirtualService",)),
-    ("mtls", ("MLM301",), ("DestinationRule",)),
-    ("networkpolicies", ("MLM316",), ("NetworkPolicy",)),
-    ("pickers", ("MLM601", "MLM611", "MLM612"), ("InferencePool",)),
-    ("platform", ("MLM403",), ("AuthorizationPolicy",)),
-    ("podspecs", ("MLM314", "MLM315"), ()),
-    ("poolroutes", ("MLM606", "MLM607", "MLM608", "MLM613"), ("HTTPRoute", "GRPCRoute")),
-    ("pools", ("MLM603", "MLM610"), ("InferencePool",)),
-    ("ports", ("MLM303", "MLM311"), (PODS,)),
-    ("protocols", ("MLM308", "MLM309", "MLM310"), ("GRPCRoute", "Service")),
-    ("realtime", ("MLM214", "MLM215"), ("VirtualService", "HTTPRoute")),
-    ("references", ("MLM102",), (*ROUTES, "DestinationRule")),
-    ("retries", ("MLM205", "MLM206"), ("VirtualService", "HTTPRoute")),
-    ("scraping", ("MLM302",), ("ServiceMonitor", "PodMonitor")),
-    ("scopes", ("MLM803", "MLM804"), ("Sidecar", "Namespace")),
-    ("sidecars", ("MLM502", "MLM503", "MLM504", "MLM512"), (PODS,)),
-    ("splits", ("MLM106",), ROUTES),
-    ("strictness", ("MLM304", "MLM305"), ("PeerAuthentication", "Namespace")),
-    ("subsets", ("MLM103", "MLM104"), ("VirtualService", "DestinationRule")),
-    ("targets", ("MLM313",), ("Service",)),
-    ("telemetries", ("MLM964", "MLM965"), ("Telemetry",)),
-    ("timeouts", ("MLM201", "MLM202", "MLM203"), ("VirtualService",)),
-    ("traffic", ("MLM101",), ("DestinationRule",)),
-    ("unbounded", ("MLM208", "MLM209"), ("VirtualService", "HTTPRoute", "Gateway", "EnvoyFilter")),
-    ("unsaid", ("MLM204", "MLM216", "MLM217", "MLM218"), (*ROUTES, *KSERVE)),
-    (
-        "unsupported",
-        ("MLM950", "MLM968"),
-        (
-            "VirtualService",
-            "DestinationRule",
-            "CustomResourceDefinition",
-            "ClusterRbacConfig",
-            "RbacConfig",
-            "ServiceRole",
-            "ServiceRoleBinding",
-        ),
-    ),
-    ("upgrades", ("MLM211",), ("DestinationRule", "Service")),
-    ("writes", ("MLM404",), ("AuthorizationPolicy",)),
-    (
-        "selectors",
-        ("MLM951", "MLM953"),
-        (
-            "AuthorizationPolicy",
-            "PeerAuthentication",
-            "RequestAuthentication",
-            "Telemetry",
-            "WasmPlugin",
-            "ProxyConfig",
-            "EnvoyFilter",
-            "Sidecar",
-        ),
-    ),
-    ("listening", ("MLM952",), ("Service",)),
-    ("originations", ("MLM954",), ("DestinationRule",)),
-    ("gatewayhosts", ("MLM955", "MLM967"), ("VirtualService", "Gateway")),
-    ("entries", ("MLM956",), ("ServiceEntry",)),
-    ("servers", ("MLM958", "MLM959"), ("Gateway",)),
-    ("tokenroutes", ("MLM961",), ("VirtualService",)),
-    ("credentials", ("MLM966",), ("Gateway",)),
-)
-# What a topic has nothing to say without: a search costs less than a module. With a context every topic is asked, since
-# what is needed may be there.
-NEEDS: dict[str, tuple[str, ...]] = {  # one of these kinds
-    "denials": ("AuthorizationPolicy",),
-    "members": ("AuthorizationPolicy", "PeerAuthentication"),
-    "strictness": ("PeerAuthentication",),
-}
-WORDS: dict[str, tuple[bytes, ...]] = {  # one of these words, in a document of a kind that it judges
-    "ambient": (b"dataplane-mode",),
-    "annotations": (b".istio.io/",),
-    "breakers": (b"outlierDetection",),
-    "bypasses": (b"HTTPRoute", b"gateways"),
-    "durations": (b"timeout:", b"timeouts:", b"Timeout:", b'imeout"', b'imeouts"', b"backendRequest"),
-    "filters": (b"ilters",),
-    "injection": (b"istio-injection", b"istio.io/"),
-    "mirrors": (b"irror",),
-    "mtls": (b"tls",),
-    "poolroutes": (b"InferencePool",),
-    "retries": (b"retries", b"backendRequest"),
-    "scopes": (b"Sidecar", b"istio-injection", b"istio.io/rev"),
-    "splits": (b"weight", b"VirtualService"),  # whose weights, left out, are 0
-    "subsets": (b"subset",),
-    "unsupported": (
-        b"ercent:",
-        b'ercent"',
-        b"mirror_percent",
-        b"allowOrigin",
-        b"LEAST_CONN",
-        b"minimumRingSize",
-        b"warmupDurationSecs",
-        b"consecutiveErrors",
-        b"rbac.istio.io",
-        b"autogenerated-k8s-gateway",
-    ),
-    "upgrades": (b"h2UpgradePolicy", b"http2", b"grpc", b"h2c"),
-    "listening": (b"istio-injection", b"istio.io/rev", b"sidecar.istio.io/inject"),
-    "originations": (b"SIMPLE", b"MUTUAL"),
-    "gatewayhosts": (b"servers",),
-    "servers": (b"servers",),
-    "tokenroutes": (b"auth.claims", b"Auth.Claims"),
-    "credentials": (b"credentialName", b"certificateRefs"),
-}
-# Topics that judge a pod by itself, while its document is open; each with words of which its documents have one.
-MARKED: tuple[tuple[str, tuple[bytes, ...]], ...] = (
-    ("podspecs", (b"1337", b"rewriteAppHTTPProbers")),
-    ("injection", (b"sidecar.istio.io/inject", b"istio.io/rev", b"hostNetwork")),
-    ("annotations", (b"istio.io/",)),
-    ("downloads", (b"initContainers",)),
-    ("images", (b"istio-proxy",)),
-)
 ALLOWANCE_CODES = ("MLM001", "MLM002")
 CODES = frozenset(code for _, codes, _ in TOPICS for code in codes) | frozenset(ALLOWANCE_CODES)
 
@@ -253,6 +108,9 @@ def _is_spoken_of(topic: str, judged: tuple[str, ...], kinds: set[str], document
     """Whether the stream may have what a topic is about."""
     if topic in NEEDS and kinds.isdisjoint(NEEDS[topic]):
         return False
+    if topic in ANYWHERE:
+        data = next(iter(documents.values()))[0].stream.data
+        return any(data.find(word) >= 0 for word in ANYWHERE[topic])
     words = WORDS.get(topic)
     return words is None or any(
         document.mentions(word) for kind in (*judged, "List") for document in documents.get(kind, ()) for word in words
