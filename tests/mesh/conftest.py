@@ -10,6 +10,7 @@ from dev.mesh.lab import Mesh
 from dev.mesh.traffic import Pod
 from tests.mesh import red, table
 from tests.mesh.slow import SlowRequests
+from tests.mesh.starred import SIDES, Case, Topic
 from tests.support.meshes import running_mesh
 
 
@@ -18,13 +19,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "proves(kind, name, namespace='ml-serving', part='', put=None): what the test's claim rests on"
     )
+    config.addinivalue_line("markers", "starred(code): shows what a starred rule's bad and good case do")
     config.addinivalue_line(
         "markers", "ends_connections: changes a listener, so that Envoy ends its connections 45 seconds later"
     )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of this folder, tests that end connections come last. With `--red` only those with a `proves` are run."""
+    """Of this folder, tests that end connections come last. With `--red` only those that can be proved are run."""
     places = [index for index, item in enumerate(items) if item.path.parent == Path(__file__).parent]
     ours = [items[index] for index in places]
     ours.sort(key=lambda item: item.get_closest_marker("ends_connections") is not None)
@@ -86,6 +88,30 @@ def slow(request: pytest.FixtureRequest) -> SlowRequests | None:
 def slow_requests(slow: SlowRequests) -> SlowRequests:
     """The same, for a test that looks at one of them."""
     return slow
+
+
+@pytest.fixture(scope="module")
+def topic(request: pytest.FixtureRequest, mesh: Mesh) -> Iterator[Topic]:
+    """The cases of the module's TOPIC, for as long as the module runs."""
+    own = Topic(mesh, request.module.TOPIC)
+    yield own
+    own.end()
+
+
+@pytest.fixture(scope="module", params=SIDES)
+def side(request: pytest.FixtureRequest, topic: Topic) -> str:
+    """Every bad case of the topic in force, then every good one. With `--red` the other is there."""
+    asked: str = request.param
+    other = SIDES[asked == "bad"]
+    topic.turn(other if request.config.getoption("--red") else asked, wait=getattr(request.module, "WAITS", True))
+    return asked
+
+
+@pytest.fixture
+def case(request: pytest.FixtureRequest, side: str) -> Case:
+    """The case of the rule that the test is marked with, which is in force."""
+    (code,) = request.node.get_closest_marker("starred").args
+    return Case(request.node, code, side)
 
 
 @pytest.fixture(scope="session")
