@@ -227,7 +227,7 @@ class Release:
 
     def selected(self, namespace: str | None, labels: "Mapping[str, Any]") -> "Iterator[Pods]":
         """The pods, in the context too, of a namespace (None: of all) that have all of these labels."""
-        return (pods for pods in self.selection.carrying(labels) if namespace in (None, pods.namespace))
+        return self.selection.carrying(labels, namespace)
 
     @property
     def selection(self) -> "Selection":

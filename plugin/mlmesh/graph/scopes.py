@@ -12,7 +12,7 @@ from mlmesh.graph.routes import route_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from mlmesh.graph.inventory import Pods
     from mlmesh.graph.release import Release
@@ -57,6 +57,7 @@ class Scopes:
         for item in release.known(ISTIO, "Sidecar"):
             kept = self._selecting if _labels(item) else self._wide
             kept.setdefault(release.namespace(item), []).append(item)
+        self._routes: dict[str, list[KubeObject]] | None = None
 
     def of(self, namespace: str, pods: "Pods | None" = None) -> "list[KubeObject]":
         """The Sidecars, of which one counts, for pods (None: for any that none selects) of a namespace."""
@@ -75,11 +76,22 @@ class Scopes:
             found = release.pods() if namespace == self._root else iter(release.selection.within(namespace))
         return (pods for pods in found if self.of(pods.namespace, pods) == [scope] and has_sidecar(pods, release))
 
+    def routes(self, namespaces: "Iterable[str]") -> "Iterator[KubeObject]":
+        """The VirtualServices of some namespaces; ``*`` stands for all."""
+        if self._routes is None:
+            self._routes = {}
+            for item in self._release.known(ISTIO, "VirtualService"):
+                self._routes.setdefault(self._release.namespace(item), []).append(item)
+        wanted = set(namespaces)
+        for namespace in self._routes if "*" in wanted else sorted(wanted):
+            yield from self._routes.get(namespace, ())
+
     def led_to(self, hosts: list[str], own: str) -> "set[str]":
         """The hosts to which VirtualServices lead that egress entries take in."""
+        places = (entry.partition("/")[0] for entry in hosts)
         return {
             backend.host
-            for item in self._release.known(ISTIO, "VirtualService")
+            for item in self.routes(own if place == "." else place for place in places)
             if self.takes_in(hosts, item, own)
             for rule in route_of(item, self._release).rules
             for backend in rule.backends

@@ -19,8 +19,8 @@ class Selection:
         self._by_owner: dict[Owner, list[Pods]] | None = None
         self._by_namespace: dict[str, list[Pods]] | None = None
 
-    def carrying(self, labels: "Mapping[str, Any]") -> "Iterator[Pods]":
-        """The pods that have all of these labels, and there is at least one label."""
+    def carrying(self, labels: "Mapping[str, Any]", namespace: str | None = None) -> "Iterator[Pods]":
+        """The pods, of a namespace (None: of all), that have all of these labels, and there is at least one label."""
         fewest: list[Pods] = []
         for number, (key, value) in enumerate(labels.items()):
             exact, patterns = self._index(key)
@@ -28,7 +28,9 @@ class Selection:
             found = [*found, *patterns] if patterns else found
             if not number or len(found) < len(fewest):
                 fewest = found
-        return (pods for pods in fewest if pods.carry(labels))
+        if namespace is not None and len(self.within(namespace)) < len(fewest):
+            fewest = self.within(namespace)
+        return (pods for pods in fewest if namespace in (None, pods.namespace) and pods.carry(labels))
 
     def owned(self, owner: "Owner") -> "list[Pods]":
         """The pods of an object: its kind, namespace and name."""

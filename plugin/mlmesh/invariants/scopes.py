@@ -132,9 +132,8 @@ def _cut_routes(scope: "KubeObject", scopes: Scopes, release: "Release") -> "Ite
     namespace, hosts = release.namespace(scope), egress(scope)
     if scopes.of(namespace) != [scope]:
         return
-    for item in release.known(ISTIO, "VirtualService"):
-        shown = entries(at(item.data, "spec.exportTo"))
-        mine = release.namespace(item) == namespace and shown in (["."], [namespace])
+    for item in scopes.routes([namespace]):
+        mine = entries(at(item.data, "spec.exportTo")) in (["."], [namespace])
         if mine and entries(at(item.data, "spec.hosts")) and not scopes.takes_in(hosts, item, namespace):
             gateways = entries(at(item.data, "spec.gateways")) or ["mesh"]
             if "mesh" in gateways:
