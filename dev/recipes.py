@@ -154,5 +154,6 @@ FILES: dict[str, tuple[ModuleFile, ...]] = {
         ModuleFile("istio.io/istio", _ISTIO, f"{_CHARTS}/base", "base"),
         ModuleFile("istio.io/istio", _ISTIO, f"{_CHARTS}/istio-control/istio-discovery", "istiod"),
     ),
+    "istio-messages": (ModuleFile("istio.io/istio", _ISTIO, "pkg/config/analysis/msg/messages.yaml", "."),),
     "envoy-bootstrap": (ModuleFile("istio.io/istio", _ISTIO, "tools/packaging/common/envoy_bootstrap.json", "."),),
 }

@@ -1,11 +1,8 @@
-"""Annotations that Istio does not know, or is giving up, and values that it does not take: MLM511, 957.
-
-The names are those of istio/api annotation/annotations.gen.go and label/labels.gen.go, of istio/istio pkg/kube/inject,
-and those that were taken away since, which do no harm.
-"""
+"""Annotations that Istio does not know, or is giving up, and values that it does not take: MLM511, 957."""
 
 from mlmesh.graph.fields import at, mapping
 from mlmesh.graph.inventory import INJECT
+from mlmesh.invariants.annotationsknown import DEPRECATED, KNOWN, LABELS, SERVICE, expected
 from mlmesh.invariants.rule import OBJECT, PODS, VERSION, Rule, Violation, noted
 from mlmesh.manifests.patching import split
 from mlmesh.model.findings import INFO, WARNING
@@ -13,7 +10,7 @@ from mlmesh.model.patches import pointer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from mlmesh.graph.pods import PodTemplate
@@ -21,42 +18,7 @@ if TYPE_CHECKING:
     from mlmesh.manifests.objects import KubeObject
     from mlmesh.model.patches import Operation
 
-# By prefix, what may follow it in an annotation of a pod.
-KNOWN = {
-    "sidecar.istio.io/": (
-        "agentLogLevel bootstrapOverride componentLogLevel controlPlaneAuthPolicy discoveryAddress enableCoreDump "
-        "extraStatTags inject interceptionMode logLevel nativeSidecar proxyCPU proxyCPULimit proxyImage proxyImageType "
-        "proxyMemory proxyMemoryLimit rewriteAppHTTPProbers statsCompression statsEvictionInterval statsFlushInterval "
-        "statsHistogramBins statsHistogramBuckets statsInclusionPrefixes statsInclusionRegexps statsInclusionSuffixes "
-        "status userVolume userVolumeMount"
-    ),
-    "traffic.sidecar.istio.io/": (
-        "excludeInboundPorts excludeInterfaces excludeOutboundIPRanges excludeOutboundPorts includeInboundPorts "
-        "includeOutboundIPRanges includeOutboundPorts kubevirtInterfaces"
-    ),
-    "readiness.status.sidecar.istio.io/": "applicationPorts failureThreshold initialDelaySeconds periodSeconds",
-    "status.sidecar.istio.io/": "port",
-    "proxy.istio.io/": "config overrides",
-    "inject.istio.io/": "templates",
-    "prometheus.istio.io/": "merge-metrics scrape-targets secure-port",
-}
-SERVICE = {"networking.istio.io/": "exportTo service-type traffic-distribution"}
-LABELS = {"sidecar.istio.io/": "inject"}
-# What istio/api marks as deprecated, and what to write in its place.
-_STATS = "proxyStatsMatcher in proxy.istio.io/config"
-_ACCOUNTS = "AuthorizationPolicies by principal"
-DEPRECATED = {
-    INJECT: f"the label {INJECT}",
-    "sidecar.istio.io/discoveryAddress": "discoveryAddress in proxy.istio.io/config",
-    "sidecar.istio.io/extraStatTags": "extraStatTags in proxy.istio.io/config, or a Telemetry",
-    "sidecar.istio.io/statsCompression": "nothing in its place",
-    "sidecar.istio.io/statsInclusionPrefixes": _STATS,
-    "sidecar.istio.io/statsInclusionRegexps": _STATS,
-    "sidecar.istio.io/statsInclusionSuffixes": _STATS,
-    "traffic.sidecar.istio.io/kubevirtInterfaces": "istio.io/reroute-virtual-interfaces",
-    "alpha.istio.io/canonical-serviceaccounts": _ACCOUNTS,
-    "alpha.istio.io/kubernetes-serviceaccounts": _ACCOUNTS,
-}
+PODLESS = ("Namespace", "Service")
 
 
 def inspect(templates: "Sequence[PodTemplate]", _roles: "Sequence[str]", release: "Release") -> None:
@@ -82,25 +44,59 @@ def inspect(templates: "Sequence[PodTemplate]", _roles: "Sequence[str]", release
                 release.notes.setdefault("MLM511", []).append(violation)
         for violation in _outdated(owner, template.annotations, template.labels, template.annotations_pointer[start:]):
             release.notes.setdefault("MLM957", []).append(violation)
+    for owner in {id(template.owner): template.owner for template in templates}.values():
+        told = {key for template in templates if template.owner is owner for key in template.annotations}
+        own = {key: value for key, value in owner.annotations().items() if key not in told}
+        for violation in _unknown(owner, own, KNOWN, "/metadata/annotations", values=False):
+            release.notes.setdefault("MLM511", []).append(violation)
+        if not any(template.shape for template in templates):  # of a kind that nobody here knows, the pods may get them
+            for violation in _misplaced(owner, [key for key in own if not _is_told(str(key))]):
+                release.notes.setdefault("MLM511", []).append(violation)
+
+
+def _is_told(key: str) -> bool:
+    """Whether another rule tells of an annotation on a workload's own metadata: MLM502 or MLM957."""
+    from mlmesh.invariants.sidecars import POD_ONLY, POD_ONLY_PREFIX
+
+    return key in POD_ONLY or key in DEPRECATED or key.startswith(POD_ONLY_PREFIX)
 
 
 def annotation_unknown(release: "Release") -> "Iterator[Violation]":
-    """Istio does not know an annotation, or not its value: what it is for does not happen.
+    """Istio does not know an annotation, not on this kind, or not its value: what it is for does not happen.
 
-    Why: The injector and istiod look for names that they know, and for two words in `sidecar.istio.io/inject`. Nobody
-    refuses another name or word: it stands there, and does nothing.
+    Why: The injector and istiod look for names that they know where they know them, and for two words in
+    `sidecar.istio.io/inject`. Nobody refuses another name or word: it stands there, and does nothing. Other values,
+    such as lists of ports, the injector reads before it makes a sidecar: it refuses the pod if it cannot.
 
-    Bad: `sidecar.istio.io/proxyMemroy: 1Gi`, or the label `sidecar.istio.io/inject: "True"`
+    Bad: `sidecar.istio.io/proxyMemroy: 1Gi`, the label `sidecar.istio.io/inject: "True"`, a sidecar's annotation on a
+    Service, or `traffic.sidecar.istio.io/excludeInboundPorts: "9000-9003"`
 
-    Good: `sidecar.istio.io/proxyMemory: 1Gi`, `sidecar.istio.io/inject: "true"`
+    Good: `sidecar.istio.io/proxyMemory: 1Gi`, `sidecar.istio.io/inject: "true"`, the annotation on the pod template,
+    `"9000,9001,9002,9003"`
 
-    Source: istio/api annotation/annotations.gen.go; istio/istio pkg/kube/inject/inject.go, IST0108 and IST0125.
+    Source: istio/api annotation/annotations.gen.go; istio/istio pkg/kube/inject/inject.go and validate.go, IST0107,
+    IST0108 and IST0125.
     """
-    for item in release.of("", "Service"):
+    for item in (*release.own.namespaces.values(), *release.of("", "Service")):
         annotations = at(item.data, "metadata.annotations")
         if annotations:
-            yield from _unknown(item, mapping(annotations), SERVICE, "/metadata/annotations")
+            yield from _unknown(item, mapping(annotations), SERVICE, "/metadata/annotations", values=False)
+            yield from _misplaced(item, mapping(annotations))
     yield from noted(release, "MLM511")
+
+
+def _misplaced(item: "KubeObject", keys: "Iterable[Any]") -> "Iterator[Violation]":
+    """What is for pods, on an object's own metadata."""
+    for key in map(str, keys):
+        prefix, slash, name = key.rpartition("/")
+        if name in KNOWN.get(prefix + slash, "").split() or (prefix + slash in KNOWN and item.kind in PODLESS):
+            yield Violation(
+                item,
+                f"/metadata/annotations{pointer(key)}",
+                f"Istio reads {key} on pods, and not on a {item.kind}'s own metadata: it does nothing here",
+                "write it under the annotations of the pod template",
+                evidence=key,
+            )
 
 
 def annotation_deprecated(release: "Release") -> "Iterator[Violation]":
@@ -145,13 +141,20 @@ def _outdated(
 
 
 def _unknown(
-    item: "KubeObject", words: "Mapping[str, Any]", known: "Mapping[str, str]", place: str
+    item: "KubeObject",
+    words: "Mapping[str, Any]",
+    known: "Mapping[str, str]",
+    place: str,
+    *,
+    values: bool = True,
 ) -> "Iterator[Violation]":
     for key, value in words.items():
         prefix, slash, name = str(key).rpartition("/")
         names = known.get(prefix + slash, "").split()
         if names and name not in names:
             yield _misspelt(item, str(key), names, place)
+        elif not values:
+            continue
         elif key == INJECT and isinstance(value, str) and value not in ("true", "false", ""):
             meant = value.lower() if value.lower() in ("true", "false") else ""
             at_key = place + pointer(INJECT)
@@ -165,6 +168,14 @@ def _unknown(
                 operations=({"op": "replace", "path": at_key, "value": meant},)
                 if meant and INJECT in _map(item, place)
                 else (),
+            )
+        elif names and isinstance(value, str) and (wanted := expected(str(key), value)):
+            yield Violation(
+                item,
+                place + pointer(str(key)),
+                f'{key} is "{value}", which the injector cannot read: it refuses the pod, and none starts',
+                f"write {wanted}",
+                evidence=f"{key} {value}",
             )
 
 
@@ -209,7 +220,7 @@ RULES = (
         annotation_unknown,
         severity=WARNING,
         confidence=OBJECT,
-        judges=("Service", PODS),
+        judges=("Namespace", "Service", PODS),
         scope="object",
         fix="safe",
     ),

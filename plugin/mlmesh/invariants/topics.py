@@ -11,7 +11,7 @@ TOPICS: tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...] = (
     ("access", ("MLM401",), ("AuthorizationPolicy",)),
     ("admin", ("MLM405",), ("VirtualService", "HTTPRoute")),
     ("ambient", ("MLM969",), ("Sidecar",)),
-    ("annotations", ("MLM511", "MLM957"), ("Service",)),
+    ("annotations", ("MLM511", "MLM957"), ("Namespace", "Service")),
     ("attachments", ("MLM702", "MLM704"), ("HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute")),
     ("authorizations", ("MLM406", "MLM408", "MLM409"), ("AuthorizationPolicy",)),
     ("breakers", ("MLM210",), ("DestinationRule",)),
