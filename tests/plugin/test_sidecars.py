@@ -296,7 +296,8 @@ def test_504_a_partial_set_on_a_pod_of_no_known_role() -> None:
     assert codes(result) == [("MLM504", "warning")]
     assert "proxyMemoryLimit" in result.findings[0].message
     assert codes(rendered(unknown(pod(**FOUR)))) == []
-    assert codes(rendered(unknown(partial.replace("proxyCPU", "inject").replace("'2'", "'false'")))) == []
+    no_size = unknown(partial.replace("proxyCPU", "inject").replace("'2'", "'false'"))
+    assert codes(rendered(no_size)) == [("MLM957", "info")]
 
 
 def test_a_size_that_is_no_string_is_an_error_with_a_place() -> None:
