@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 SHARED = ("Namespace", "Service", "ServiceAccount")
 _LEFT_OUT = frozenset(
     {
+        ("", "Secret"),
         ("", "DeploymentConfig"),  # no API server has had these for years
         ("extensions", "DaemonSet"),
         ("extensions", "Deployment"),
