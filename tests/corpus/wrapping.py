@@ -60,7 +60,8 @@ def rendered(helm: Helm, chart: Path, renderer: str = "", policy: Path | None = 
     if renderer == "copy" and helm.has_plugins:
         plugin = Path(helm.environment["HELM_DATA_HOME"]) / "plugins" / "copy"
         plugin.mkdir(parents=True, exist_ok=True)
-        (plugin / "plugin.yaml").write_text(COPY)
+        (chart / "plugin.yaml").write_text(COPY)
+        (chart / "plugin.yaml").replace(plugin / "plugin.yaml")  # at once: another thread's Helm may be reading it
         arguments += ["--post-renderer", "copy"]
     elif renderer == "copy":
         arguments += ["--post-renderer", "tee", "--post-renderer-args", str(taken)]
