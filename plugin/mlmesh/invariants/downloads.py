@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from mlmesh.graph.pods import PodTemplate
     from mlmesh.graph.release import Release
+    from mlmesh.model.patches import Operation
 
 NATIVE = "sidecar.istio.io/nativeSidecar"
 UID = 1337
@@ -85,7 +86,19 @@ def _blocked(template: "PodTemplate") -> "Iterator[Violation]":
                 f'write annotation {NATIVE}: "true" on the pods (Kubernetes 1.29 on), or runAsUser: {UID} on this init '
                 f"container; without the CNI plugin, nothing",
                 evidence=f"{template.part} {container.get('name')}",
+                operations=_native(template),
             )
+
+
+def _native(template: "PodTemplate") -> "tuple[Operation, ...]":
+    """What has the pods' sidecar be a native one, which is up before every init container."""
+    from mlmesh.graph.stamps import additions
+    from mlmesh.manifests.patching import split
+
+    place = template.annotations_pointer
+    owner = template.owner
+    path = split(place[len(owner.pointer) :]) if place else ()
+    return tuple(additions("", owner.data, path, {NATIVE: "true"})) if path else ()
 
 
 def _loading(container: "dict[str, Any]") -> str:
@@ -114,5 +127,6 @@ RULES = (
         judges=(PODS,),
         reads=("Namespace",),
         scope="object",
+        fix="unsafe",
     ),
 )

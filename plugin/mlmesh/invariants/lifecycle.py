@@ -76,6 +76,7 @@ RULES = (
         confidence=CONTRADICTION,
         judges=(PODS,),
         scope="set",
+        fix="safe",
     ),
     Rule(
         "MLM213",
@@ -84,6 +85,7 @@ RULES = (
         confidence=CONTRADICTION,
         judges=(PODS,),
         scope="set",
+        fix="safe",
     ),
     Rule(
         "MLM505",
@@ -100,5 +102,6 @@ RULES = (
         confidence=OBJECT,
         judges=(PODS,),
         scope="object",
+        fix="safe",
     ),
 )

@@ -146,6 +146,7 @@ RULES = (
         confidence=OBJECT,
         judges=(PODS,),
         scope="object",
+        fix="unsafe",
     ),
     Rule(
         "MLM512",

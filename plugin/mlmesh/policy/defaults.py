@@ -15,7 +15,7 @@ torchrun (29500, 29400 for c10d), and no others: a port that is excluded leaves 
 
 from mlmesh.policy.blocks import BLOCKS
 
-_MESH_WIDE = {"proxyCPU": "100m", "proxyMemory": "256Mi", "proxyCPULimit": "500m", "proxyMemoryLimit": "512Mi"}
+MESH_WIDE = {"proxyCPU": "100m", "proxyMemory": "256Mi", "proxyCPULimit": "500m", "proxyMemoryLimit": "512Mi"}
 _HELD = {"holdApplicationUntilProxyStarts": True}
 
 TYPE_CHECKING = False
@@ -47,10 +47,10 @@ DEFAULTS: "dict[str, dict[str, Any]]" = {
             **_HELD,
             "drainMaximum": "60s",
         },
-        "model-registry": {**_MESH_WIDE, **_HELD, "drainMaximum": "600s"},
-        "training": {**_MESH_WIDE, **_HELD, "excludePorts": [29400, 29500]},
-        "pipeline": {**_MESH_WIDE, **_HELD, "drainMaximum": "60s"},
-        "monitoring": {**_MESH_WIDE, "mergeMetrics": True},
+        "model-registry": {**MESH_WIDE, **_HELD, "drainMaximum": "600s"},
+        "training": {**MESH_WIDE, **_HELD, "excludePorts": [29400, 29500]},
+        "pipeline": {**MESH_WIDE, **_HELD, "drainMaximum": "60s"},
+        "monitoring": {**MESH_WIDE, "mergeMetrics": True},
     },
     "endpoints": {"types": BLOCKS},
 }

@@ -10,6 +10,8 @@ requests.
 
 from math import ceil, inf
 
+from mlmesh.graph.stamps import additions
+from mlmesh.manifests.patching import split
 from mlmesh.model.units import duration_ms
 from mlmesh.sidecars import proxy_config
 from mlmesh.sidecars.injection import ends
@@ -18,6 +20,8 @@ from mlmesh.sidecars.sidecar import Sidecar
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from mlmesh.model.patches import Operation
 
 NATIVE = "sidecar.istio.io/nativeSidecar"
 HOLD = "holdApplicationUntilProxyStarts"
@@ -117,16 +121,22 @@ def _note_short(sidecar: Sidecar, timeout: float) -> None:
     if not isinstance(grace, int) or grace >= timeout:
         return
     place = (pod.spec_pointer or pod.pointer)[len(pod.owner.pointer) :] + f"/{field}"
+    operations: tuple[Operation, ...] = ()
     if field in sidecar.spec:
         remedy = f"a longer sidecars.{sidecar.role}.drainMaximum in the policy, or a shorter timeout of the route"
     else:
-        remedy = f"{field} of at least {ceil(timeout) + MARGIN}, or a shorter timeout of the route"
+        wanted = ceil(timeout) + MARGIN
+        remedy = f"{field} of at least {wanted}, or a shorter timeout of the route"
+        # Knative's field has a greatest value, which its own settings say
+        if field == GRACE and pod.spec_pointer and pod.spec:
+            operations = tuple(additions("", pod.owner.data, split(place.rpartition("/")[0]), {GRACE: wanted}))
     sidecar.note(
         "MLM212",
         place,
         f"a route to these pods allows {timeout:g}s, but a pod that ends is killed after {grace}s with what it is "
         f"answering",
         remedy,
+        operations=operations,
     )
 
 
@@ -140,12 +150,14 @@ def _note_leaves_first(sidecar: Sidecar, config: "dict[str, Any]", timeout: floa
     except ValueError:
         return
     if drain < timeout:
+        text = proxy_config.with_metadata(str(sidecar.theirs[proxy_config.CONFIG]), UNTIL_IDLE, "true")
         sidecar.note(
             "MLM213",
             sidecar.at(proxy_config.CONFIG),
             f"a route to these pods allows {timeout:g}s, but the proxy of a pod that ends leaves after {drain:g}s and "
             f"cuts off what is being answered",
             f"leave {DRAIN} and {UNTIL_IDLE} out and have the role {sidecar.role} decide",
+            operations=sidecar.annotating({proxy_config.CONFIG: text} if text else {}),
         )
 
 
@@ -162,10 +174,13 @@ def note_endless(sidecar: Sidecar) -> None:
     """Note a pod whose work ends and whose proxy does not."""
     if "quitquitquit" in str(sidecar.pod.spec):
         return  # the application ends the proxy itself
+    # whoever says "false", or has it said by the policy, may have nodes that cannot run them
+    able = sidecar.release.policy.spec["mesh"]["nativeSidecars"] is not False and NATIVE not in sidecar.theirs
     sidecar.note(
         "MLM506",
         sidecar.pod.pointer[len(sidecar.pod.owner.pointer) :],
         "the pod's work ends, but a classic sidecar does not: with one the pod never completes",
         f'annotation {NATIVE}: "true" (Kubernetes 1.29 on), or have the application POST to '
         f"localhost:15020/quitquitquit at its end",
+        operations=sidecar.annotating({NATIVE: "true"}) if able else (),
     )

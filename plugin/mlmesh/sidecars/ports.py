@@ -42,6 +42,7 @@ def exclude(sidecar: Sidecar, templates: "Sequence[PodTemplate]") -> None:
                 f"pod address is refused there",
                 f"add {shown}, or leave the annotation out and have the ports excluded",
                 severity=WARNING,
+                operations=sidecar.annotating({key: ",".join(map(str, (*sorted(_numbers(sidecar, key)), *missing)))}),
             )
 
 

@@ -4,6 +4,8 @@ What is added stands behind the user's keys, which win. The text is then JSON, w
 all of it stays as it is.
 """
 
+from functools import lru_cache
+
 from mlmesh.model.errors import InputError
 from mlmesh.model.patches import pointer
 from mlmesh.sidecars.sidecar import Sidecar
@@ -64,6 +66,25 @@ def add(sidecar: Sidecar, config: "dict[str, Any]", added: "dict[str, Any]") -> 
     text = str(sidecar.theirs[CONFIG])
     sidecar.annotations[CONFIG] = text if merged == _parsed(sidecar) else _text(merged)
     sidecar.inner[CONFIG] = [sidecar.at(CONFIG) + path for path in inner]
+
+
+@lru_cache(64)  # most pods have the same text
+def with_metadata(text: str, key: str, value: str) -> str:
+    """A user's text, which can be read, with one entry in its proxyMetadata; its words and comments stay.
+
+    Empty where the text does not allow it.
+    """
+    from mlmesh.graph.stamps import additions
+    from mlmesh.manifests.editor import edit
+    from mlmesh.manifests.stream import read
+
+    try:
+        (document,) = read(text.encode()).documents
+        config = document.data
+        new, _ = edit(document, additions("", config, [spelling(config, METADATA)], {key: value}))
+    except (InputError, ValueError):
+        return ""
+    return new.decode()
 
 
 def _own(value: "dict[str, Any] | str | bool") -> str:

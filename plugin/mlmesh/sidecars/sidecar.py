@@ -2,13 +2,17 @@
 
 from mlmesh.graph.pods import PodTemplate
 from mlmesh.graph.release import Release
+from mlmesh.graph.stamps import additions
 from mlmesh.graph.violation import Violation
+from mlmesh.manifests.patching import split
 from mlmesh.model.errors import InputError
 from mlmesh.model.patches import pointer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from mlmesh.model.patches import Operation
 
 
 class Sidecar:
@@ -40,9 +44,29 @@ class Sidecar:
         """The pointer, from the object, of one of the pod's annotations."""
         return self.path + pointer(key)
 
-    def note(self, code: str, place: str, message: str, remedy: str, severity: str = "") -> None:
+    def annotating(self, values: "dict[str, str]") -> "tuple[Operation, ...]":
+        """Operations, from the object, that give the pods these annotations; none where the kind has no place."""
+        return tuple(additions("", self.pod.owner.data, split(self.path), values)) if self.path and values else ()
+
+    def note(  # noqa: PLR0917
+        self,
+        code: str,
+        place: str,
+        message: str,
+        remedy: str,
+        severity: str = "",
+        operations: "tuple[Operation, ...]" = (),
+    ) -> None:
         """Keep for the invariants what is wrong with this pod; ``place`` is a pointer from the object."""
-        violation = Violation(self.pod.owner, place, message, remedy, severity=severity, evidence=self.pod.part)
+        violation = Violation(
+            self.pod.owner,
+            place,
+            message,
+            remedy,
+            severity=severity,
+            evidence=self.pod.part,
+            operations=operations,
+        )
         self.release.notes.setdefault(code, []).append(violation)
 
     def wrong(self, key: str, what: str, remedy: str) -> InputError:

@@ -4,6 +4,7 @@ from mlmesh.graph.inventory import INJECT
 from mlmesh.graph.pods import PodTemplate
 from mlmesh.graph.release import Release
 from mlmesh.model.units import milli
+from mlmesh.policy.defaults import MESH_WIDE
 from mlmesh.sidecars import lifecycle, resources
 from mlmesh.sidecars.injection import ends, without_sidecar
 from mlmesh.sidecars.sidecar import Sidecar
@@ -17,6 +18,7 @@ def judge(pod: PodTemplate, release: Release) -> None:
     sizes = [resources.PREFIX + key for pair in resources.PAIRS for key in pair]
     present = [key for key in sizes if key in sidecar.theirs]
     if all(_readable(sidecar.theirs[key]) for key in present):
+        sidecar.block = MESH_WIDE  # what a fix writes beside the user's own; no run writes it
         resources.size(sidecar)
     missing = [key for key in sizes if key not in present]
     if present and missing:
@@ -25,6 +27,7 @@ def judge(pod: PodTemplate, release: Release) -> None:
             sidecar.at(present[0]),
             f"the injector drops every size of the mesh where a pod sets one: this one has no {', '.join(missing)}",
             "set all four, or tell the pod's role by the label mlmesh.dev/role and leave them out",
+            operations=sidecar.annotating(sidecar.annotations),
         )
     said = sidecar.theirs.get(lifecycle.NATIVE)
     native = release.policy.spec["mesh"]["nativeSidecars"] is True if said is None else str(said) != "false"
