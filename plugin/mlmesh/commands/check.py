@@ -182,9 +182,9 @@ def _mended(
     left = mend(inputs, findings, judged, unsafe=asked.unsafe_fixes)
     if not asked.diff:
         inputs.save(before)
-    kept = {finding.fingerprint for finding in left}
+    kept = {(finding.fingerprint, finding.severity) for finding in left}  # what weighs less now was mended as well
     for finding in findings:
-        if finding.fingerprint not in kept:
+        if (finding.fingerprint, finding.severity) not in kept:
             done = "would mend" if asked.diff else "mended"
             click.echo(printable(f"{done}: {finding.code} {title(finding)} {finding.pointer}"), err=True)
     if asked.diff:

@@ -16,11 +16,18 @@ class Accepted:
         self._data = data
         self._made: set[str] = set()  # maps that a fix makes, to put something into
         self._touched: set[str] = set()
+        self._whole: set[str] = set()  # fixes that were taken, as texts
         self._moved: dict[str, int] = {}  # lists, and the first item that has another number now
         self.operations: list[Operation] = []
 
     def take(self, operations: "Sequence[Operation]") -> bool:
-        """Add a fix, all of it; False where it must wait, since an earlier one changes its place."""
+        """Add a fix, all of it; False where it must wait, since an earlier one changes its place.
+
+        What several findings ask for in the same words is made once.
+        """
+        words = repr(operations)
+        if words in self._whole:
+            return True
         new = [operation for operation in operations if not (_makes(operation) and operation["path"] in self._made)]
         paths = [operation["path"] for operation in new]
         if any(map(self._is_changed, paths)):
@@ -35,6 +42,7 @@ class Accepted:
             if operation["op"] != "replace" and step.isdecimal() and isinstance(_at(self._data, around), list):
                 self._moved[around] = min(int(step), self._moved.get(around, int(step)))
         self.operations += new
+        self._whole.add(words)
         return True
 
     def _is_changed(self, path: str) -> bool:

@@ -1,8 +1,9 @@
 """What mends findings, written into the texts that they are in."""
 
 from mlmesh.commands.conflicts import Accepted
+from mlmesh.commands.newcomers import additions, followed
 from mlmesh.manifests.editor import edit
-from mlmesh.manifests.stream import read
+from mlmesh.manifests.stream import RESOURCE_LIST, read
 from mlmesh.model.errors import DefectError, InputError, MlmeshError
 from mlmesh.model.masking import masked
 from mlmesh.reports.words import relative
@@ -41,14 +42,18 @@ def _fixed(inputs: "Inputs", findings: "Sequence[Finding]", *, unsafe: bool) -> 
     wanted: dict[int, list[Finding]] = {}
     for finding in findings:
         if finding.operations and (unsafe or finding.fix == "safe"):
-            wanted.setdefault(finding.document, []).append(finding)
+            wanted.setdefault(finding.mends, []).append(finding)
+    added = additions(finding for finding in findings if unsafe or finding.fix == "safe")
     texts = []
-    for text, first in zip(inputs.texts, inputs.split(len(stream.documents)), strict=True):
+    for name, text, first in zip(inputs.names, inputs.texts, inputs.split(len(stream.documents)), strict=True):
         own = read(text)
+        extensible = not name.endswith(".json") and own.dialect != RESOURCE_LIST
         changed = {}
         for document in own.documents:
-            here = wanted.get(first + document.index, ())
-            new = _edited(document, here) if here else None
+            index = first + document.index
+            new = _edited(document, wanted[index]) if index in wanted else None
+            if extensible and index in added:
+                new = followed(document.text if new is None else new, added[index])
             if new is not None:
                 changed[document.index] = new
         texts.append(b"".join(own.write(changed)))

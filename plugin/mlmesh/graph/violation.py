@@ -4,6 +4,9 @@ from mlmesh.manifests.objects import KubeObject
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from mlmesh.model.patches import Operation
 
 
@@ -11,11 +14,12 @@ class Violation:
     """One place that breaks a rule.
 
     ``pointer`` is from the object. ``severity`` replaces the rule's own where the evidence is weaker; ``evidence`` goes
-    into the fingerprint, so that two violations at one place differ. ``operations`` mend it: RFC 6902, with pointers
-    from the object; without any, nothing does by itself.
+    into the fingerprint, so that two violations at one place differ. What mends it: ``operations`` (RFC 6902, with
+    pointers from the object, or from ``mends``, another one of the release), or what ``documents`` gives, new objects
+    that are put behind it and are made only when they are to be written; without any of these, nothing does by itself.
     """
 
-    __slots__ = ("evidence", "item", "message", "operations", "pointer", "remedy", "severity")
+    __slots__ = ("documents", "evidence", "item", "mends", "message", "operations", "pointer", "remedy", "severity")
 
     def __init__(
         self,
@@ -27,6 +31,8 @@ class Violation:
         severity: str = "",
         evidence: str = "",
         operations: "tuple[Operation, ...]" = (),
+        mends: KubeObject | None = None,
+        documents: "Callable[[], tuple[dict[str, Any], ...]] | None" = None,
     ) -> None:
         self.item = item
         self.pointer = pointer
@@ -35,3 +41,5 @@ class Violation:
         self.severity = severity
         self.evidence = evidence
         self.operations = operations
+        self.mends = mends
+        self.documents = documents

@@ -162,6 +162,7 @@ def _finding(rule: Rule, violation: Violation, severity: str, release: "Release"
     line = document.line_of(pointer)
     namespace = release.namespace(item)
     place = _named(item.data, violation.pointer)
+    mended = violation.mends or item
     identity = f"{rule.code}\n{item.kind}\n{namespace}\n{item.name}\n{place}\n{violation.evidence}"
     return Finding(
         code=rule.code,
@@ -180,8 +181,10 @@ def _finding(rule: Rule, violation: Violation, severity: str, release: "Release"
         source=sources[document.index],
         fingerprint=f"{rule.code}-{crc32(identity.encode()):08x}",
         around=lambda: _excerpt(document, line),
-        fix=rule.fix if violation.operations else "none",
-        operations=[{**each, "path": item.pointer + each["path"]} for each in violation.operations],
+        fix=rule.fix if violation.operations or violation.documents else "none",
+        operations=[{**each, "path": mended.pointer + each["path"]} for each in violation.operations],
+        mends=mended.document.index,
+        documents=violation.documents,
     )
 
 

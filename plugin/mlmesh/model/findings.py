@@ -3,6 +3,7 @@
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     from mlmesh.model.patches import Operation
 
@@ -17,12 +18,14 @@ class Finding:
     ``document`` counts from 0, ``line`` from 1 in the input, ``pointer`` is RFC 6901 from the document's root,
     ``source`` the chart template where the host tells it. ``fingerprint`` names the finding across runs: it is made of
     code, object, pointer and evidence, never of a line. ``file`` is the file that it is in where several were read, and
-    ``line`` then counts in it: ``shift`` less than in all of them together. ``operations`` mend it (RFC 6902, from the
-    document's root), as ``fix`` says: "safe", "unsafe" or "none".
+    ``line`` then counts in it: ``shift`` less than in all of them together. It is mended as ``fix`` says, "safe",
+    "unsafe" or "none": by ``operations`` (RFC 6902, from the root of document ``mends``, its own or another), or by
+    ``documents``, new objects that are put behind its own.
     """
 
     __slots__ = (
         "_around",
+        "_documents",
         "api_version",
         "code",
         "confidence",
@@ -32,6 +35,7 @@ class Finding:
         "fix",
         "kind",
         "line",
+        "mends",
         "message",
         "name",
         "namespace",
@@ -65,6 +69,8 @@ class Finding:
         around: "Callable[[], Sequence[tuple[int, str]]]" = tuple,
         fix: str = "none",
         operations: "Sequence[Operation]" = (),
+        mends: int | None = None,
+        documents: "Callable[[], Sequence[dict[str, Any]]] | None" = None,
     ) -> None:
         self.code = code
         self.rule = rule
@@ -86,12 +92,19 @@ class Finding:
         self.shift = 0
         self.fix = fix
         self.operations = operations
+        self.mends = document if mends is None else mends
+        self._documents = documents
 
     def put_in(self, file: str, first: int) -> None:
         """Say which file it is in, whose first line is line ``first`` (from 1) of what was read."""
         self.file = file
         self.shift = first - 1
         self.line -= self.shift
+
+    @property
+    def documents(self) -> "Sequence[dict[str, Any]]":
+        """The new objects that mend it: made when a fix asks."""
+        return self._documents() if self._documents else ()
 
     @property
     def excerpt(self) -> "Sequence[tuple[int, str]]":
