@@ -1,7 +1,5 @@
 """The route that can say what a GRPCRoute cannot: a request's gRPC method is its path."""
 
-import json
-
 from mlmesh.endpoints.write import numbers, wanted_by_http_route
 from mlmesh.graph.fields import at, entries, maps
 
@@ -17,8 +15,8 @@ if TYPE_CHECKING:
 _FORMS = {"exact": "Exact", "prefix": "PathPrefix", "regex": "RegularExpression"}
 
 
-def manifest(rules: "Sequence[Rule]", release: "Release") -> str:
-    """What to put in a GRPCRoute's place, as one line of JSON, which is YAML too: ``rules`` are all of its rules.
+def manifest(rules: "Sequence[Rule]", release: "Release") -> "dict[str, Any]":
+    """What to put in a GRPCRoute's place: ``rules`` are all of its rules.
 
     An HTTPRoute, which may have the same parents, hosts, filters and backends; for sidecars (a Service as parent) a
     VirtualService, which can say retries, where no rule has filters.
@@ -39,7 +37,7 @@ def manifest(rules: "Sequence[Rule]", release: "Release") -> str:
         found = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": metadata}
         kept = {key: spec[key] for key in ("parentRefs", "hostnames") if key in spec}
         found["spec"] = {**kept, "rules": [_http_rule(rule, release) for rule in rules]}
-    return json.dumps(found, ensure_ascii=False)
+    return found
 
 
 def _http_rule(rule: "Rule", release: "Release") -> "dict[str, Any]":

@@ -2,9 +2,11 @@
 
 from mlmesh.graph.fields import at, entries, mapping, maps
 from mlmesh.graph.gateways import listeners
+from mlmesh.graph.newcomers import is_own, newcomer
 from mlmesh.graph.pickers import POOL_GROUP
 from mlmesh.graph.route import GATEWAY_API, POOL
 from mlmesh.graph.routes import route_of
+from mlmesh.graph.stamps import additions
 from mlmesh.invariants.rule import ABSENCE, CONTRADICTION, Rule, Violation
 from mlmesh.model.findings import ERROR
 
@@ -16,8 +18,10 @@ if TYPE_CHECKING:
     from mlmesh.graph.release import Release
     from mlmesh.graph.route import Backend, Parent
     from mlmesh.manifests.objects import KubeObject
+    from mlmesh.model.patches import Operation
 
-    Refusal = tuple[str, str]  # why, and what to write
+    Operations = tuple[Operation, ...]
+    Refusal = tuple[str, str, tuple[KubeObject, Operations]]  # why, what to write, and operations that write it
 
 KINDS = ("HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute")
 _BY_PROTOCOL = {
@@ -56,8 +60,11 @@ def route_not_attached(release: "Release") -> "Iterator[Violation]":
                 port = at(item.data, "spec.parentRefs")[int(parent.pointer.rpartition("/")[2])].get("port")
                 told = [_refuses(each, item, found[0], parent, port, release) for each in listeners(found[0])]
                 if told and all(told):
-                    reasons = dict.fromkeys(reason for reason, _ in filter(None, told))
-                    remedies = dict.fromkeys(remedy for _, remedy in filter(None, told))
+                    reasons = dict.fromkeys(refusal[0] for refusal in told if refusal)
+                    remedies = dict.fromkeys(refusal[1] for refusal in told if refusal)
+                    mended = (
+                        told[0][2] if len(told) == 1 and told[0] else (item, ())
+                    )  # of several nobody can tell which
                     yield Violation(
                         item,
                         parent.pointer,
@@ -65,6 +72,8 @@ def route_not_attached(release: "Release") -> "Iterator[Violation]":
                         + "; ".join(reasons),
                         ", or ".join(remedies),
                         evidence=f"{parent.namespace}/{parent.name}/{parent.section}",
+                        mends=mended[0],
+                        operations=mended[1],
                     )
 
 
@@ -80,14 +89,17 @@ def _refuses(  # noqa: PLR0917
     name = listener.get("name")
     if parent.section and parent.section != name:
         names = ", ".join(str(each.get("name")) for each in listeners(gateway))
-        return f"none is called {parent.section}", f"for sectionName, one of {names}"
+        said: Operation = {"op": "replace", "path": f"{parent.pointer}/sectionName", "value": name}
+        return f"none is called {parent.section}", f"for sectionName, one of {names}", (item, (said,))
     if port is not None and port != listener.get("port"):
-        return f"{name} has port {listener.get('port')}, not {port}", f"port: {listener.get('port')} in parentRefs"
+        number = listener.get("port")
+        said = {"op": "replace", "path": f"{parent.pointer}/port", "value": number}
+        return f"{name} has port {number}, not {port}", f"port: {number} in parentRefs", (item, (said,))
     allowed = [str(each.get("kind")) for _, each in maps(mapping(listener.get("allowedRoutes")).get("kinds"))]
     kinds = allowed or list(_BY_PROTOCOL.get(str(listener.get("protocol")), KINDS))
     if item.kind not in kinds:
-        said = "" if allowed else f", as its protocol is {listener.get('protocol')}"
-        return f"{name} takes {' and '.join(kinds)} only{said}", f"a listener that takes {item.kind}s"
+        why = "" if allowed else f", as its protocol is {listener.get('protocol')}"
+        return f"{name} takes {' and '.join(kinds)} only{why}", f"a listener that takes {item.kind}s", (item, ())
     return _refuses_namespace(listener, item, gateway, release) or _refuses_hosts(listener, item)
 
 
@@ -105,6 +117,7 @@ def _refuses_namespace(
         return (
             f"{name} takes routes of namespace {home} only, and this one is in {where}",
             f"allowedRoutes: {{namespaces: {{from: Selector, selector: {selector}}}}} on listener {name}",
+            (gateway, _letting_in(listener, gateway, where, release)),
         )
     wanted = mapping(at(namespaces, "selector.matchLabels"))
     labels = release.namespace_labels(where)
@@ -120,7 +133,20 @@ def _refuses_namespace(
     return (
         f"{name} takes routes of namespaces with the label {text}, which {where} lacks",
         f"that label on namespace {where}",
+        (item, ()),  # what else the label does there, nobody here knows
     )
+
+
+def _letting_in(listener: "dict[str, Any]", gateway: "KubeObject", namespace: str, release: "Release") -> "Operations":
+    """Operations that have a listener of a Gateway take the routes of one more namespace than its own."""
+    found = [index for index, each in maps(at(gateway.data, "spec.listeners")) if each is listener]
+    if len(found) != 1 or not is_own(gateway, release):
+        return ()
+    places = [release.namespace(gateway), namespace]  # with a selector its own is no longer meant by itself
+    expression = {"key": _NAME, "operator": "In", "values": places}
+    path = ["spec", "listeners", str(found[0]), "allowedRoutes"]
+    value = {"from": "Selector", "selector": {"matchExpressions": [expression]}}
+    return tuple(additions("", gateway.data, path, {"namespaces": value}))
 
 
 def _refuses_hosts(listener: "dict[str, Any]", item: "KubeObject") -> "Refusal | None":
@@ -129,7 +155,8 @@ def _refuses_hosts(listener: "dict[str, Any]", item: "KubeObject") -> "Refusal |
     if not host or not own or item.kind == "TCPRoute" or any(_meet(host, each) for each in own):
         return None
     names = ", ".join(own)
-    return f"{listener.get('name')} is for {host}, and the route for {names}", f"hostnames that {host} covers"
+    why = f"{listener.get('name')} is for {host}, and the route for {names}"
+    return why, f"hostnames that {host} covers", (item, ())
 
 
 def _meet(one: str, other: str) -> bool:
@@ -169,19 +196,25 @@ def grant_missing(release: "Release") -> "Iterator[Violation]":
                     continue  # that namespace's objects are not of this release
                 if grants is None:
                     grants = {}
-                    for grant in release.known(GATEWAY_API, "ReferenceGrant"):
-                        grants.setdefault(release.namespace(grant), []).append(grant)
+                    for each in release.known(GATEWAY_API, "ReferenceGrant"):
+                        grants.setdefault(release.namespace(each), []).append(each)
                 if any(_grants(each, item, namespace, backend) for each in grants.get(backend.namespace, ())):
                     continue
+                from json import dumps
+
+                grant = _grant(item, namespace, backend)
                 yield Violation(
                     item,
                     backend.pointer,
                     f"{backend.kind} {backend.namespace}/{backend.name} is in another namespace, and no ReferenceGrant "
                     f"there lets {item.kind}s of {namespace} send to it: "
                     + ("no copies are sent" if backend.mirror else _LOST.get(kind, "connections are refused")),
-                    "add: " + _grant(item, namespace, backend),
+                    f"add: {dumps(grant)}",
                     severity=release.weight(backend.namespace),
                     evidence=f"{backend.namespace}/{backend.name}",
+                    documents=newcomer(
+                        grant["apiVersion"], grant["kind"], (backend.namespace, item.name), grant["spec"], release
+                    ),
                 )
 
 
@@ -202,14 +235,12 @@ def _grants(grant: "KubeObject", item: "KubeObject", namespace: str, backend: "B
     )
 
 
-def _grant(item: "KubeObject", namespace: str, backend: "Backend") -> str:
-    from json import dumps
-
+def _grant(item: "KubeObject", namespace: str, backend: "Backend") -> "dict[str, Any]":
     origin = {"group": GATEWAY_API, "kind": item.kind, "namespace": namespace}
     target = {"group": backend.group, "kind": backend.kind, "name": backend.name}
     metadata = {"name": item.name, "namespace": backend.namespace}
     spec = {"from": [origin], "to": [target]}
-    return dumps({"apiVersion": f"{GATEWAY_API}/v1beta1", "kind": "ReferenceGrant", "metadata": metadata, "spec": spec})
+    return {"apiVersion": f"{GATEWAY_API}/v1beta1", "kind": "ReferenceGrant", "metadata": metadata, "spec": spec}
 
 
 RULES = (
@@ -220,6 +251,7 @@ RULES = (
         confidence=CONTRADICTION,
         judges=KINDS,
         reads=("Gateway", "ListenerSet"),
+        fix="unsafe",
     ),
     Rule(
         "MLM704",
@@ -228,5 +260,6 @@ RULES = (
         confidence=ABSENCE,
         judges=KINDS,
         reads=("ReferenceGrant", "Service", "InferencePool"),
+        fix="unsafe",
     ),
 )

@@ -1,17 +1,22 @@
 """How gateways call an InferencePool's picker: MLM602, MLM609."""
 
 from mlmesh.graph.fields import at, maps
+from mlmesh.graph.inventory import INJECT
 from mlmesh.graph.mtls import any_strict, refusing
+from mlmesh.graph.newcomers import is_own, newcomer
 from mlmesh.graph.pickers import Rules, arguments, picked, reach, serves_tls
-from mlmesh.graph.protocols import HTTP2, UDP, UNTOLD, protocol
+from mlmesh.graph.protocols import HTTP2, UDP, UNTOLD, by_name, protocol
 from mlmesh.graph.route import GATEWAY_API, ISTIO
+from mlmesh.graph.stamps import additions
 from mlmesh.graph.targets import ports_of, target
 from mlmesh.invariants.rule import ABSENCE, CONTRADICTION, PODS, Rule, Violation
+from mlmesh.manifests.patching import split
 from mlmesh.model.findings import ERROR, WARNING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
     from mlmesh.graph.pickers import Picked
     from mlmesh.graph.release import Release
@@ -82,7 +87,7 @@ def picker_tls_mismatch(release: "Release") -> "Iterator[Violation]":
         rules = services.rules.modes(each.host, each.port)
         by_tls = [rule for mode, rule in rules if mode in _BY_TLS]
         if serves == {True} and not by_tls and not _has_tls_policy(each, release):
-            yield Violation(
+            found = Violation(
                 each.pool,
                 "/spec/endpointPickerRef/name",
                 f"the picker {pods[0].title} serves TLS on port {each.port}, and no DestinationRule has gateways call "
@@ -91,6 +96,8 @@ def picker_tls_mismatch(release: "Release") -> "Iterator[Violation]":
                 severity=release.weight(each.namespace) if reached else WARNING,
                 evidence=pods[0].title,
             )
+            _call_by_tls(found, each, rules, release)
+            yield found
         elif serves == {False} and rules and len(by_tls) == len(rules):
             yield Violation(
                 each.pool,
@@ -112,16 +119,48 @@ def _has_tls_policy(each: "Picked", release: "Release") -> bool:
     )
 
 
+def _level(each: "Picked") -> "dict[str, Any]":
+    return {"port": {"number": each.port}, "tls": {"mode": "SIMPLE", "insecureSkipVerify": True}}
+
+
+def _spec(each: "Picked") -> "dict[str, Any]":
+    return {"host": each.host, "trafficPolicy": {"portLevelSettings": [_level(each)]}}
+
+
+def _call_by_tls(found: Violation, each: "Picked", rules: "list[tuple[str, KubeObject]]", release: "Release") -> None:
+    """Mend what is found by the rule that it asks for, or by a port's settings in the only one that there is."""
+    if each.port is None or not each.namespace:
+        return
+    if not rules:
+        found.documents = newcomer(f"{ISTIO}/v1", "DestinationRule", (each.namespace, each.name), _spec(each), release)
+        return
+    rule = rules[0][1]
+    exact = release.host(str(at(rule.data, "spec.host")), release.namespace(rule)) == each.host
+    policy = at(rule.data, "spec.trafficPolicy")
+    levels = at(policy, "portLevelSettings")
+    if len(rules) > 1 or not exact or not is_own(rule, release) or not isinstance(policy, (dict, type(None))):
+        return
+    found.mends = rule
+    place = next((index for index, level in maps(levels) if at(level, "port.number") == each.port), None)
+    if place is not None:
+        path = ["spec", "trafficPolicy", "portLevelSettings", str(place)]
+        found.operations = tuple(additions("", rule.data, path, {"tls": _level(each)["tls"]}))
+    elif isinstance(levels, list):
+        found.operations = ({"op": "add", "path": "/spec/trafficPolicy/portLevelSettings/-", "value": _level(each)},)
+    else:
+        values = {"portLevelSettings": [_level(each)]}
+        found.operations = tuple(additions("", rule.data, ["spec", "trafficPolicy"], values))
+
+
 def _remedy(each: "Picked", rules: "list[tuple[str, KubeObject]]") -> str:
     """What to write: into the rule that there is, since of two for a host the younger one's policy is dropped."""
     from json import dumps
 
-    level = {"port": {"number": each.port}, "tls": {"mode": "SIMPLE", "insecureSkipVerify": True}}
+    level = _level(each)
     if rules:
         return f"add to trafficPolicy.portLevelSettings of {rules[0][1].title}: {dumps(level)}"
     metadata = {"name": each.name, "namespace": each.namespace}
-    spec = {"host": each.host, "trafficPolicy": {"portLevelSettings": [level]}}
-    rule = {"apiVersion": f"{ISTIO}/v1", "kind": "DestinationRule", "metadata": metadata, "spec": spec}
+    rule = {"apiVersion": f"{ISTIO}/v1", "kind": "DestinationRule", "metadata": metadata, "spec": _spec(each)}
     return f"add: {dumps(rule)}"
 
 
@@ -142,14 +181,15 @@ def picker_port_protocol(release: "Release") -> "Iterator[Violation]":
     services = _Services(release)
     for each, _ in _called(release):
         service = services.of(each)
-        ports = [port for _, port in ports_of(service) if port.get("port") == each.port] if service else []
+        ports = [(index, port) for index, port in ports_of(service) if port.get("port") == each.port] if service else []
         if service is None or not ports:
             continue
-        spoken = protocol(ports[0])
+        index, port = ports[0]
+        spoken = protocol(port)
         if spoken not in HTTP2 and spoken not in (UNTOLD, UDP) and not _upgraded(each, services):
-            told = "name" if ports[0].get("appProtocol") is None else "appProtocol"
-            value = ports[0].get(told)
-            yield Violation(
+            told = "name" if port.get("appProtocol") is None else "appProtocol"
+            value = port.get(told)
+            found = Violation(
                 each.pool,
                 "/spec/endpointPickerRef/port",
                 f"port {each.port} of the picker's {service.title} is {spoken} by its {told} "
@@ -157,8 +197,15 @@ def picker_port_protocol(release: "Release") -> "Iterator[Violation]":
                 f"appProtocol: kubernetes.io/h2c on port {each.port} of {service.title}",
                 evidence=service.title,
             )
+            if is_own(service, release) and by_name(port.get("name")) in ("", "http"):  # else the two disagree
+                found.mends = service
+                place = f"/spec/ports/{index}/appProtocol"
+                found.operations = (
+                    {"op": "replace" if "appProtocol" in port else "add", "path": place, "value": "kubernetes.io/h2c"},
+                )
+            yield found
         else:
-            yield from _refused(each, ports[0], services, release)
+            yield from _refused(each, port, services, release)
 
 
 def _upgraded(each: "Picked", services: _Services) -> bool:
@@ -178,7 +225,9 @@ def _refused(
         number = target(port, pods)
         policy = refusing(pods, number, release) if words is not None and serves_tls(words) else None
         if policy is not None:
-            yield Violation(
+            own = any(pods is each for each in release.own.pods)
+            template = pods.template() if own else None
+            found = Violation(
                 each.pool,
                 "/spec/endpointPickerRef/name",
                 f"the picker {pods.title} serves TLS of its own behind a sidecar, and {policy.title} has that take "
@@ -186,6 +235,11 @@ def _refused(
                 'the label sidecar.istio.io/inject: "false" on the picker\'s pods',
                 evidence=pods.title,
             )
+            if template is not None and template.holder is not None:
+                found.mends = template.owner
+                path = split(template.holder[len(template.owner.pointer) :] + "/labels")
+                found.operations = tuple(additions("", template.owner.data, path, {INJECT: "false"}))
+            yield found
 
 
 _READS = ("DestinationRule", "Gateway", "HTTPRoute", "GRPCRoute", "Service", "Namespace", "PeerAuthentication", PODS)
@@ -198,6 +252,7 @@ RULES = (
         confidence=ABSENCE,
         judges=("InferencePool",),
         reads=(*_READS, "BackendTLSPolicy"),
+        fix="safe",
     ),
     Rule(
         "MLM609",
@@ -206,5 +261,6 @@ RULES = (
         confidence=CONTRADICTION,
         judges=("InferencePool",),
         reads=_READS,
+        fix="unsafe",
     ),
 )

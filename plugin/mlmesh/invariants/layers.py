@@ -1,7 +1,7 @@
 """Rules for requests at ports that carry bytes: MLM307."""
 
 from mlmesh.graph.fields import at, entries, mapping, maps
-from mlmesh.graph.protocols import TCP, protocol
+from mlmesh.graph.protocols import TCP, by_name, protocol
 from mlmesh.graph.route import ISTIO
 from mlmesh.graph.routes import route_of
 from mlmesh.graph.targets import Fronts, ports_of, target
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from mlmesh.graph.inventory import Pods
     from mlmesh.graph.release import Release
+    from mlmesh.graph.targets import Leading
     from mlmesh.manifests.objects import KubeObject
 
     Ports = dict[int, tuple[str, str]]  # by container port: Istio's protocol, and the Service's port that says so
@@ -57,7 +58,10 @@ def l7_rule_on_tcp_port(release: "Release") -> "Iterator[Violation]":
             for index, rule in rules:
                 bound = _bound(rule, ports)
                 if bound and (action == "DENY" or _named(rule) or all(said in TCP for said, _ in ports.values())):
-                    yield _violation(item, index, rule, pods, bound, is_deny=action == "DENY", release=release)
+                    found = _violation(item, index, rule, pods, bound, is_deny=action == "DENY", release=release)
+                    leading = [(each, at, port) for each, at, port in fronts.of(pods) if target(port, pods) in bound]
+                    _speak_http(found, leading, release)
+                    yield found
 
 
 def _asks(rule: "dict[str, Any]") -> list[str]:
@@ -133,6 +137,26 @@ def _violation(
     )
 
 
+def _speak_http(found: Violation, ports: "list[Leading]", release: "Release") -> None:
+    """Mend what is found by having Services' ports say HTTP, where nothing else says what is spoken there."""
+    from mlmesh.graph.newcomers import is_own
+
+    services = {id(service): service for service, _, _ in ports}
+    plain = all(protocol(port) == "tcp" and by_name(port.get("name")) in ("", "http") for _, _, port in ports)
+    if len(services) == 1 and plain:
+        (service,) = services.values()
+        if is_own(service, release):
+            found.mends = service
+            found.operations = tuple(
+                {
+                    "op": "replace" if "appProtocol" in port else "add",
+                    "path": f"/spec/ports/{index}/appProtocol",
+                    "value": "http",
+                }
+                for _, index, port in ports
+            )
+
+
 def _lets_connections(item: "KubeObject", release: "Release") -> bool:
     """Whether another rule beside an ALLOW rule lets connections in that it knows nothing of."""
     others = [item, *(each for each in release.known(SECURITY, "AuthorizationPolicy") if each is not item)]
@@ -158,7 +182,7 @@ def _unrouted(release: "Release") -> "Iterator[Violation]":
             service = services.get(host)
             said = [protocol(port) for _, port in ports_of(service)] if service else []
             if service and said and all(each in TCP for each in said):
-                yield Violation(
+                found = Violation(
                     item,
                     http[0].pointer,
                     f"{service.title} has only ports that Istio takes for TCP ({', '.join(dict.fromkeys(said))}): the "
@@ -168,6 +192,9 @@ def _unrouted(release: "Release") -> "Iterator[Violation]":
                     severity=ERROR if (release.namespace(service), service.name) in release.services else WARNING,
                     evidence=host,
                 )
+                if len(said) == 1:  # of several nobody can tell which of them it is
+                    _speak_http(found, [(service, index, port) for index, port in ports_of(service)], release)
+                yield found
 
 
 RULES = (
@@ -178,5 +205,6 @@ RULES = (
         confidence=CONTRADICTION,
         judges=("AuthorizationPolicy", "VirtualService"),
         reads=("Service", PODS),
+        fix="unsafe",
     ),
 )

@@ -3,11 +3,14 @@
 import re
 
 from mlmesh.graph.fields import at
+from mlmesh.graph.inventory import EXCLUDED
 from mlmesh.graph.mtls import refusing
 from mlmesh.graph.peers import RAY, command, declared_ports, group_of, integer, rendezvous
 from mlmesh.graph.pods import PodTemplate, pod_templates
+from mlmesh.graph.stamps import additions
 from mlmesh.graph.targets import Fronts, is_headless, target
 from mlmesh.invariants.rule import Violation
+from mlmesh.manifests.patching import split
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,10 +19,12 @@ if TYPE_CHECKING:
 
     from mlmesh.graph.inventory import Owner, Pods
     from mlmesh.graph.release import Release
+    from mlmesh.model.patches import Operation
 
     # What the pods do, the port (None: one that is chosen at run time), and what to set besides.
     Meeting = tuple[str, int | None, str]
 
+EXCLUDED_OUT = "traffic.sidecar.istio.io/excludeOutboundPorts"
 TRAINER, OPERATOR = "trainer.kubeflow.org", "kubeflow.org"
 _ROUTER = b"--k8s-label-selector"
 _ROUTER_PORT = 8000
@@ -77,8 +82,33 @@ def _among(refused: "list[Pods]", release: "Release", fronts: Fronts) -> "Iterat
                 f'the label sidecar.istio.io/inject: "false"',
                 severity=release.weight(pods.namespace),
                 evidence=f"{pods.part} {port}",
+                operations=_excluding(templates),
             )
             return
+
+
+def _excluding(templates: "list[PodTemplate]") -> "tuple[Operation, ...]":
+    """Operations that exclude, at both ends, every port by which the pods of an object are said to meet.
+
+    None where one is chosen at run time, where a kind passes no annotations on, or where a list holds more than ports.
+    """
+    meetings = [port for template in templates for _, port, _ in _meetings(template, templates)]
+    ports = {port for port in meetings if port is not None}
+    places = {template.annotations_pointer: template for template in templates if template.part != "submitter"}
+    if len(ports) != len(set(meetings)) or None in places or templates[0].owner.group == TRAINER:
+        return ()
+    found: list[Operation] = []
+    owner = templates[0].owner
+    for place, template in places.items():
+        values = {}
+        for key in (EXCLUDED, EXCLUDED_OUT):
+            own = str(template.annotations.get(key) or "").replace(" ", "")
+            words = own.split(",") if own else []
+            if not all(map(str.isdecimal, words)):
+                return ()
+            values[key] = ",".join(dict.fromkeys((*words, *map(str, sorted(ports)))))
+        found += additions("", owner.data, split(str(place)[len(owner.pointer) :]), values)
+    return tuple(found)
 
 
 def _is_known(pods: "Pods", port: int, fronts: Fronts) -> bool:

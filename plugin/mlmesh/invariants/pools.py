@@ -1,6 +1,7 @@
 """Pods of InferencePools that nobody finds, or whose metrics nobody reads: MLM603, MLM610."""
 
-from mlmesh.graph.fields import at, maps
+from mlmesh.graph.excepting import except_port
+from mlmesh.graph.fields import at, entries, mapping, maps
 from mlmesh.graph.membership import injected
 from mlmesh.graph.mtls import any_strict, refusing, selecting_of
 from mlmesh.graph.pickers import POOL_GROUP, arguments, option, picked
@@ -8,6 +9,7 @@ from mlmesh.graph.pools import pods_of, selector
 from mlmesh.graph.targets import Fronts, is_headless, target
 from mlmesh.invariants.rule import ABSENCE, PODS, Rule, Violation
 from mlmesh.model.findings import ERROR, WARNING
+from mlmesh.model.patches import pointer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from mlmesh.graph.pickers import Picked
     from mlmesh.graph.release import Release
     from mlmesh.manifests.objects import KubeObject
+    from mlmesh.model.patches import Operation
 
 # Kinds whose pods have the labels of their template, and no other that a selector asks for.
 _SAY_ALL_LABELS = ("DaemonSet", "Deployment", "Pod", "ReplicaSet", "StatefulSet")
@@ -54,7 +57,21 @@ def pool_misses_pods(release: "Release") -> "Iterator[Violation]":
                 f"to choose from, and requests are answered 503. {here[0].title} serves models there",
                 f"in matchLabels, labels of the pods that are meant: {', '.join(_labels(here[0]))}",
                 severity=release.weight(namespace) if told else WARNING,
+                operations=_meant(pool, here),
             )
+
+
+def _meant(pool: "KubeObject", here: "list[Pods]") -> "tuple[Operation, ...]":
+    """The labels of the only pods that can be meant, under the keys by which the pool asks already."""
+    wanted = mapping(at(pool.data, "spec.selector.matchLabels"))
+    held = {key: here[0].label(key) for key in wanted}
+    if len(here) != 1 or not wanted or any(value is None or "*" in value for value in held.values()):
+        return ()
+    return tuple(
+        {"op": "replace", "path": pointer("spec", "selector", "matchLabels", key), "value": held[key]}
+        for key in wanted
+        if held[key] != str(wanted[key])
+    )
 
 
 def _labels(pods: "Pods") -> list[str]:
@@ -75,6 +92,7 @@ def _unheard(pool: "KubeObject", pods: "list[Pods]", release: "Release") -> "Ite
         return
     sure = all(len(each.ports) == 1 or any(name.startswith("http") for name, _, _ in each.ports) for each in pods)
     namespace = release.namespace(pool)
+    one = len(wanted) == 1 == len(declared) == len(entries(at(pool.data, "spec.targetPorts")))
     yield Violation(
         pool,
         "/spec/targetPorts",
@@ -82,6 +100,7 @@ def _unheard(pool: "KubeObject", pods: "list[Pods]", release: "Release") -> "Ite
         f"{', '.join(map(str, sorted(declared)))} and speaks of no other: they are answered 503",
         f"in targetPorts, the port on which the model server listens: {' or '.join(map(str, sorted(declared)))}",
         severity=release.weight(namespace) if sure else WARNING,
+        operations=({"op": "replace", "path": "/spec/targetPorts/0/number", "value": min(declared)},) if one else (),
     )
 
 
@@ -148,7 +167,7 @@ def _blind(
             f"add: kind: PeerAuthentication, metadata: {{name: {each.pool.name}-metrics, namespace: "
             f"{each.namespace}}}, spec: {{selector: {{matchLabels: {{{labels}}}}}, {exception}}}"
         )
-    return Violation(
+    found = Violation(
         each.pool,
         "/spec/targetPorts",
         f"the picker {each.name} reads metrics of {pods.title} at port {port} in plain text, where {policy.title} "
@@ -157,10 +176,20 @@ def _blind(
         severity=release.weight(each.namespace) if certain else WARNING,
         evidence=f"{pods.title} {port}",
     )
+    except_port(found, pods, port, selector(each.pool), name=f"{each.pool.name}-metrics", release=release)
+    return found
 
 
 RULES = (
-    Rule("MLM603", pool_misses_pods, severity=ERROR, confidence=ABSENCE, judges=("InferencePool",), reads=(PODS,)),
+    Rule(
+        "MLM603",
+        pool_misses_pods,
+        severity=ERROR,
+        confidence=ABSENCE,
+        judges=("InferencePool",),
+        reads=(PODS,),
+        fix="unsafe",
+    ),
     Rule(
         "MLM610",
         picker_scrape_refused,
@@ -168,5 +197,6 @@ RULES = (
         confidence=ABSENCE,
         judges=("InferencePool",),
         reads=("Namespace", "PeerAuthentication", "Service", PODS),
+        fix="unsafe",
     ),
 )

@@ -115,6 +115,7 @@ RULES = (
         confidence=ABSENCE,
         judges=(PODS,),
         reads=("PeerAuthentication", "Service", "Namespace"),
+        fix="unsafe",
     ),
     Rule(
         "MLM311",

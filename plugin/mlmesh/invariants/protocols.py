@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from mlmesh.graph.inventory import Pods
     from mlmesh.graph.release import Release
     from mlmesh.graph.route import Backend
     from mlmesh.manifests.objects import KubeObject
@@ -124,8 +125,10 @@ def port_without_protocol(release: "Release") -> "Iterator[Violation]":
     """
     for item in release.of("", "Service"):
         ports = [(index, port) for index, port in ports_of(item) if not protocol(port) and "appProtocol" not in port]
-        if ports and any(has_sidecar(pods, release) for pods in pods_of(item, release)):
+        behind = list(pods_of(item, release)) if ports else []
+        if any(has_sidecar(pods, release) for pods in behind):
             for index, port in ports:
+                told = _told(port, behind)
                 name = port.get("name")
                 called = f"the name {name} begins with no protocol" if name else "the port has no name"
                 yield Violation(
@@ -135,7 +138,18 @@ def port_without_protocol(release: "Release") -> "Iterator[Violation]":
                     f"from what callers send first, and a server that speaks first is never heard",
                     "appProtocol: http, grpc or tcp, whichever is spoken",
                     evidence=str(port.get("port")),
+                    operations=(
+                        ({"op": "add", "path": f"/spec/ports/{index}/appProtocol", "value": told},) if told else ()
+                    ),
                 )
+
+
+def _told(port: "dict[str, Any]", behind: "list[Pods]") -> str:
+    """The protocol by which the containers name the port that a Service's port leads to, where all of them do alike."""
+    names = {
+        by_name(next((name for name, number, _ in pods.ports if number == target(port, pods)), "")) for pods in behind
+    }
+    return names.pop() if len(names) == 1 else ""
 
 
 def name_against_appprotocol(release: "Release") -> "Iterator[Violation]":
@@ -194,6 +208,7 @@ RULES = (
         confidence=OBJECT,
         judges=("Service",),
         reads=("Namespace", PODS),
+        fix="unsafe",
     ),
     Rule(
         "MLM310",

@@ -1,5 +1,6 @@
 """Metrics that Prometheus asks for in plain text where plain text is refused: MLM302."""
 
+from mlmesh.graph.excepting import except_port
 from mlmesh.graph.fields import at, entries, mapping, maps
 from mlmesh.graph.mtls import any_strict, refusing, selecting_of
 from mlmesh.graph.targets import is_headless, named, pods_of, ports_of, target
@@ -167,7 +168,7 @@ def _refused(
             f"except the port: kind: PeerAuthentication, metadata: {{name: {pods.name}-metrics{where}}}, spec: "
             f"{{selector: {{matchLabels: {{{selector}}}}}, {port}}}"
         )
-    yield Violation(
+    found = Violation(
         item,
         place,
         f"Prometheus asks port {number} of {pods.title} in plain text, where {policy.title} takes mutual TLS only: "
@@ -177,6 +178,9 @@ def _refused(
         severity=ERROR if release.owns(pods.namespace) and not is_known else WARNING,
         evidence=f"{pods.title} {number}",
     )
+    if number is not None:
+        except_port(found, pods, number, labels, name=f"{pods.name}-metrics", release=release)
+    yield found
 
 
 def _plain(item: "KubeObject", field: str) -> "Iterator[tuple[str, dict[str, Any]]]":
@@ -214,5 +218,6 @@ RULES = (
         judges=("ServiceMonitor", "PodMonitor"),
         reads=("PeerAuthentication", "Service", "Namespace", PODS),
         scope="set",
+        fix="unsafe",
     ),
 )

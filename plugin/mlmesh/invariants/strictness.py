@@ -3,6 +3,7 @@
 from mlmesh.graph.fields import at, mapping
 from mlmesh.graph.membership import has_sidecar, namespace_injects
 from mlmesh.graph.mtls import namespace_mode
+from mlmesh.graph.newcomers import newcomer
 from mlmesh.graph.targets import Fronts, target
 from mlmesh.invariants.rule import ABSENCE, CONTRADICTION, PODS, Rule, Violation
 from mlmesh.model.findings import WARNING
@@ -109,6 +110,9 @@ def scope_not_strict(release: "Release") -> "Iterator[Violation]":
                 f"mesh is known: they take plain text from everybody",
                 f"kind: PeerAuthentication, metadata: {{name: default, namespace: {name}}}, spec: {{mtls: {{mode: "
                 f"STRICT}}}}; if the mesh has one, show it by --context",
+                documents=newcomer(
+                    f"{SECURITY}/v1", "PeerAuthentication", (name, "default"), {"mtls": {"mode": "STRICT"}}, release
+                ),
             )
 
 
@@ -129,5 +133,6 @@ RULES = (
         confidence=ABSENCE,
         judges=("Namespace",),
         reads=("PeerAuthentication", PODS),
+        fix="unsafe",
     ),
 )

@@ -1,6 +1,7 @@
 """Subsets that routes name and rules define: MLM103 and MLM104."""
 
 from mlmesh.graph.fields import at, mapping, maps
+from mlmesh.graph.newcomers import is_own, newcomer
 from mlmesh.graph.route import ISTIO
 from mlmesh.graph.routes import route_of
 from mlmesh.invariants.rule import ABSENCE, PODS, Rule, Violation
@@ -14,8 +15,12 @@ if TYPE_CHECKING:
     from mlmesh.graph.inventory import Pods
     from mlmesh.graph.release import Release
     from mlmesh.graph.route import Backend
+    from mlmesh.manifests.objects import KubeObject
+
+    Told = dict[str, set[str | None]]  # by a label's key, its values
 
 # Labels that no template has: Kubernetes, Argo Rollouts or Istio gives them to pods and endpoints.
+_VERSIONS = ("version", "app.kubernetes.io/version")  # by which Istio's examples tell subsets apart
 _GIVEN = ("hash", "topology.", "istio.io/", "kubernetes.io/", "statefulset")
 
 
@@ -46,10 +51,13 @@ def subset_undefined(release: "Release") -> "Iterator[Violation]":
         return
     defined: dict[str, dict[str, str]] = {}  # by host, the subsets and whose they are
     patterns: set[str] = set()
+    rules: dict[str, list[KubeObject]] = {}
+    told: dict[str, Told] = {}
     for item in release.known(ISTIO, "DestinationRule"):
         host = release.host(str(at(item.data, "spec.host")), release.namespace(item))
         subsets = {str(subset.get("name")): item.title for _, subset in maps(at(item.data, "spec.subsets"))}
         defined.setdefault(host, {}).update(subsets)
+        rules.setdefault(host, []).append(item)
         if host.startswith("*"):
             patterns.add(host)
     for item, backend in asked:
@@ -61,7 +69,7 @@ def subset_undefined(release: "Release") -> "Iterator[Violation]":
         there = f"those of {backend.host} are {', '.join(sorted(known))}" if known else "none of the host defines any"
         owned = namespace and release.owns(namespace) and release.owns(release.namespace(item))
         lost = backend.mirror or backend.weight == 0
-        yield Violation(
+        found = Violation(
             item,
             f"{backend.pointer}/subset",
             f"no DestinationRule defines subset {backend.subset} ({there}): "
@@ -71,6 +79,43 @@ def subset_undefined(release: "Release") -> "Iterator[Violation]":
             severity=ERROR if owned and not lost else WARNING,
             evidence=f"{backend.host} {backend.subset}",
         )
+        _define(found, backend, rules.get(backend.host, []), release, told)
+        yield found
+
+
+def _labels(host: str, rules: "list[KubeObject]", release: "Release") -> "Told":
+    """The values, of a host's pods, of the labels by which its subsets are told apart, or would be."""
+    namespace, selector = release.service(host)
+    subsets = [subset for rule in rules for _, subset in maps(at(rule.data, "spec.subsets"))]
+    used = {str(key) for subset in subsets for key in mapping(subset.get("labels"))}
+    pods = list(release.selected(namespace, selector)) if selector else []
+    return {key: {each.label(key) for each in pods} for key in used or _VERSIONS}
+
+
+def _define(
+    found: Violation, backend: "Backend", rules: "list[KubeObject]", release: "Release", told: "dict[str, Told]"
+) -> None:
+    """Mend what is found by a subset with the one label that says its name, where pods of the host carry that.
+
+    ``told`` keeps what was looked up, by host.
+    """
+    namespace = release.service(backend.host)[0]
+    if backend.host not in told:
+        told[backend.host] = _labels(backend.host, rules, release)
+    keys = [key for key, values in told[backend.host].items() if backend.subset in values]
+    if len(keys) != 1 or not namespace:
+        return
+    subset = {"name": backend.subset, "labels": {keys[0]: backend.subset}}
+    if not rules:
+        spec = {"host": backend.host, "subsets": [subset]}
+        found.documents = newcomer(
+            f"{ISTIO}/v1", "DestinationRule", (namespace, backend.host.partition(".")[0]), spec, release
+        )
+    elif len(rules) == 1 and is_own(rules[0], release):
+        found.mends = rules[0]
+        listed = isinstance(at(rules[0].data, "spec.subsets"), list)
+        path, value = ("/spec/subsets/-", subset) if listed else ("/spec/subsets", [subset])
+        found.operations = ({"op": "add", "path": path, "value": value},)
 
 
 def subset_empty(release: "Release") -> "Iterator[Violation]":
@@ -129,6 +174,7 @@ RULES = (
         judges=("VirtualService",),
         reads=("DestinationRule", "Service"),
         scope="set",
+        fix="unsafe",
     ),
     Rule(
         "MLM104",

@@ -1,5 +1,6 @@
 """Traffic policies that guard no traffic: MLM101."""
 
+from mlmesh.graph.newcomers import newcomers
 from mlmesh.graph.route import ISTIO
 from mlmesh.graph.routes import routes
 from mlmesh.invariants.rule import ABSENCE, Rule, Violation
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from mlmesh.graph.newcomers import Wanted
     from mlmesh.graph.release import Release
     from mlmesh.manifests.objects import KubeObject
 
@@ -70,7 +72,16 @@ def dead_traffic_policy(release: "Release") -> "Iterator[Violation]":
                 for target, subsets in targets.items()
                 if not all(subset in guarded.get(target, ()) or "" in guarded.get(target, ()) for subset in subsets)
             ]
-            yield _dead(rule, host, item, bare, targets=list(targets), owned=owned)
+            found = _dead(rule, host, item, bare, targets=list(targets), owned=owned)
+            if not any(target in guarded for target in bare):  # a rule that is there would have to be changed
+                wanted = [_guard(target, spec["trafficPolicy"], namespace) for target in bare]
+                found.documents = newcomers(f"{ISTIO}/v1", "DestinationRule", wanted, release) if bare else None
+            yield found
+
+
+def _guard(host: str, policy: "Any", namespace: str) -> "Wanted":
+    """What a rule says of a host, as another does of its own, in the namespace of that one."""
+    return (namespace, host.partition(".")[0]), {"host": host, "trafficPolicy": policy}
 
 
 def _dead(
@@ -109,5 +120,6 @@ RULES = (
         judges=("DestinationRule",),
         reads=("VirtualService", "HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute", "Service"),
         scope="set",
+        fix="unsafe",
     ),
 )

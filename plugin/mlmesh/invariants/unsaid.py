@@ -30,17 +30,23 @@ def silent_grpc_retries(release: "Release") -> "Iterator[Violation]":
         known = [rule for rule in of_route if rule.sure and rule.backends]
         if not known:
             continue
+        from json import dumps
+
         from mlmesh.endpoints.grpc import manifest
 
         costly = [kind.name for rule in known for kind in rule.types if kind.retry in ("generation", "creates")]
+        better = manifest(of_route, release)
         costs = f", which costs a second {' or '.join(dict.fromkeys(costly))}" if costly else ""
         yield Violation(
             item,
             known[0].path,
             f"it serves {_names(known)}, and a GRPCRoute can say neither timeout nor retries: nothing ends a request, "
             f"and Istio repeats one that is answered with unavailable or cancelled 2 times{costs}",
-            f"put in its place: {manifest(of_route, release)}",
+            f"put in its place: {dumps(better, ensure_ascii=False)}",
             severity="" if costly else INFO,
+            operations=tuple(
+                {"op": "replace", "path": f"/{key}", "value": better[key]} for key in ("apiVersion", "kind", "spec")
+            ),
         )
 
 
@@ -167,6 +173,7 @@ RULES = (
         confidence=OBJECT,
         judges=("GRPCRoute",),
         scope="object",
+        fix="unsafe",
     ),
     Rule(
         "MLM216",
