@@ -10,8 +10,8 @@ from mlmesh.post_renderer import post_render
 from tests.support.rule_cases import CASES, bad_cases, check, findings
 from tests.support.streams import policy
 
-# The route is found, and what is to be mended is the Service; nothing tells which port is meant.
-UNMENDED = (CASES / "MLM308" / "bad.yaml", CASES / "MLM313" / "bad-protocol.yaml")
+# Nothing tells which port is meant.
+UNMENDED = (CASES / "MLM313" / "bad-protocol.yaml",)
 MENDED = ("MLM301", "MLM304", "MLM308", "MLM310", "MLM313", "MLM315", "MLM316")
 
 
@@ -174,3 +174,22 @@ def test_302_a_gateway_of_the_context_refuses_nothing() -> None:
     template = "      annotations: {inject.istio.io/templates: gateway}\n"
     assert codes(release, "MLM302", context=gateway % "") == ["error"]
     assert codes(release, "MLM302", context=gateway % template) == []
+
+
+def test_two_objects_of_one_name_with_other_parts_are_no_defect() -> None:
+    """Pods are told apart by the names of their owners: of a second one nothing is said beside MLM903."""
+    item = """\
+apiVersion: kubeflow.org/v1
+kind: PyTorchJob
+metadata: {{name: train, namespace: ml}}
+spec:
+  pytorchReplicaSpecs:
+    {part}:
+      replicas: 2
+      template:
+        spec: {{containers: [{{name: pytorch, image: x, command: [torchrun, --nnodes=2, --master-port=29400, a.py]}}]}}
+"""
+    mesh = case("MLM303").partition("---\napiVersion: leaderworkerset")[0]
+    both = "---\n".join([mesh, *(item.format(part=part) for part in ("Master", "Worker"))])
+    assert codes(both, "MLM303") == ["error"]
+    assert codes(both, "MLM903") != []

@@ -64,7 +64,9 @@ def _among(refused: "list[Pods]", release: "Release", fronts: Fronts) -> "Iterat
     owner = refused[0].template().owner
     templates = pod_templates(owner)
     for pods in refused:
-        template = next(each for each in templates if each.part == pods.part)
+        template = next((each for each in templates if each.part == pods.part), None)
+        if template is None:
+            continue  # of another object by the same name, which MLM903 tells of
         for what, port, besides in _meetings(template, templates):
             policy = refusing(pods, port, release)
             if policy is None or (port is not None and _is_known(pods, port, fronts)):

@@ -2,6 +2,7 @@
 
 from mlmesh.graph.fields import at
 from mlmesh.graph.membership import has_sidecar
+from mlmesh.graph.newcomers import is_own
 from mlmesh.graph.parents import Gateways
 from mlmesh.graph.protocols import HTTP, HTTP2, TLS, by_app_protocol, by_name, protocol
 from mlmesh.graph.route import GATEWAY_API, ISTIO
@@ -54,12 +55,14 @@ def grpc_port_not_http2(release: "Release") -> "Iterator[Violation]":
 
 
 def _routed(item: "KubeObject", backend: "Backend", service: "KubeObject", release: "Release") -> "Iterator[Violation]":
-    port = next((port for _, port in ports_of(service) if port.get("port") == backend.port), {})
+    index, port = next(
+        ((index, port) for index, port in ports_of(service) if port.get("port") == backend.port), (0, {})
+    )
     said = protocol(port) if port else ""
     if not said or said in HTTP2 or said in TLS or said == "udp" or _upgraded(backend.host, release):
         return
     own = (release.namespace(service), service.name) in release.services
-    yield Violation(
+    found = Violation(
         item,
         backend.pointer,
         f"port {backend.port} of {service.title} is {said} by its {_by(port)}, so proxies speak HTTP/1.1 to it: every "
@@ -68,6 +71,13 @@ def _routed(item: "KubeObject", backend: "Backend", service: "KubeObject", relea
         severity=ERROR if own else WARNING,
         evidence=f"{service.title} {backend.port}",
     )
+    if is_own(service, release) and by_name(port.get("name")) in ("", "http"):  # else its name says another one
+        found.mends = service
+        place = f"/spec/ports/{index}/appProtocol"
+        found.operations = (
+            {"op": "replace" if "appProtocol" in port else "add", "path": place, "value": "kubernetes.io/h2c"},
+        )
+    yield found
 
 
 def _by(port: "dict[str, Any]") -> str:
