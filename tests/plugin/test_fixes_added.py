@@ -82,15 +82,27 @@ def test_line_ends_are_those_of_the_text(text: bytes) -> None:
     assert [document.data for document in read(out).documents][1:] == [new, new]
 
 
-def test_a_file_of_json_gets_no_second_document(tmp_path: Path) -> None:
-    """It would be no JSON any more: the finding stays."""
+@pytest.mark.parametrize(("name", "kind"), [("a.json", "v1 List"), ("a.yaml", "config.kubernetes.io/v1 ResourceList")])
+def test_what_must_be_one_document_gets_no_second_one(name: str, kind: str, tmp_path: Path) -> None:
+    """A file of JSON, and a ResourceList, which is what a function reads: the finding stays."""
     items = [item for item in yaml.safe_load_all(PICKER.read_text()) if item]
-    file = tmp_path / "a.json"
-    file.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": items}, default_flow_style=True))
+    version, _, word = kind.partition(" ")
+    file = tmp_path / name
+    file.write_text(yaml.safe_dump({"apiVersion": version, "kind": word, "items": items}, default_flow_style=True))
     before = file.read_text()
     assert "MLM602" in {each["code"] for each in findings(file)}
     assert b"mended" not in check(str(file), "--fix").stderr
     assert file.read_text() == before
+
+
+def test_what_weighs_less_now_is_told(tmp_path: Path) -> None:
+    """Of MLM101 an information stays: the error was mended all the same, and a second run has nothing to say."""
+    file = tmp_path / "a.yaml"
+    shutil.copy(CASES / "MLM101" / "bad.yaml", file)
+    done = check(str(file), "--unsafe-fixes")
+    assert done.returncode == 0
+    assert b"mended: MLM101 DestinationRule ml/llm /spec/host" in done.stderr
+    assert check(str(file), "--unsafe-fixes").stderr == b""
 
 
 def test_one_object_is_added_once_whoever_asks(tmp_path: Path) -> None:
