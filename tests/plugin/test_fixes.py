@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from mlmesh.commands.fixes import ROUNDS, mend
 from mlmesh.commands.inputs import Inputs
@@ -154,6 +155,28 @@ def test_a_safe_fix_is_made_without_asking(tmp_path: Path, monkeypatch: pytest.M
         safe = {each["code"] for each in findings(target) if each["fix"] == "safe"}
         checked(target, "--fix")
         assert (target.read_bytes() != case.read_bytes()) == bool(safe), case
+
+
+def test_comments_stay_whatever_is_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every case with comments behind its keys is mended as the case is, and has them all afterwards.
+
+    MLM204 apart, whose fix is another route in the place of one.
+    """
+    monkeypatch.chdir(tmp_path)
+    keys = re.compile(r"(?m)^( *(?:kind|metadata|spec|annotations|labels|ports|http|rules):[^|>\n]*?)$")
+    for case in sorted(CASES.glob("*/bad*.yaml")):
+        plain, target = tmp_path / "plain.yaml", tmp_path / "commented.yaml"
+        shutil.copy(case, plain)
+        text = keys.sub(r"\1  # kept", case.read_text())
+        target.write_text(text)
+        offered = {each["code"] for each in findings(target) if each["fix"] != "none"}
+        if not offered:
+            continue
+        checked(plain, "--unsafe-fixes")
+        checked(target, "--unsafe-fixes")
+        after = target.read_text()
+        assert list(yaml.safe_load_all(after)) == list(yaml.safe_load_all(plain.read_text())), case
+        assert "MLM204" in offered or after.count("# kept") == text.count("# kept") > 0, case
 
 
 class Judge:
