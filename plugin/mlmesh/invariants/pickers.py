@@ -44,6 +44,11 @@ def picker_ref_broken(release: "Release") -> "Iterator[Violation]":
                     f"reaches the picker: {each.lost}",
                     f"name one of its ports: {', '.join(map(str, numbers))}",
                     severity=ERROR if place in release.services else WARNING,
+                    operations=(
+                        ({"op": "replace", "path": "/spec/endpointPickerRef/port/number", "value": numbers[0]},)
+                        if len(numbers) == 1 and at(each.pool.data, "spec.endpointPickerRef.port.number") is not None
+                        else ()
+                    ),
                 )
         elif not (release.own.maker(*place) or release.context.maker(*place) or _external(each.host, release)):
             elsewhere = sorted(where for where, name in services if name == each.name)
@@ -134,7 +139,13 @@ def _may_read_pools(pods: "Pods") -> bool:
 
 RULES = (
     Rule(
-        "MLM601", picker_ref_broken, severity=ERROR, confidence=ABSENCE, judges=("InferencePool",), reads=("Service",)
+        "MLM601",
+        picker_ref_broken,
+        severity=ERROR,
+        confidence=ABSENCE,
+        judges=("InferencePool",),
+        reads=("Service",),
+        fix="unsafe",
     ),
     Rule(
         "MLM611",
