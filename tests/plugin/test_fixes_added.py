@@ -176,3 +176,21 @@ def test_comments_inside_a_proxys_settings_are_kept(tmp_path: Path) -> None:
     settings = pods["metadata"]["annotations"]["proxy.istio.io/config"]
     assert settings.startswith("terminationDrainDuration: 5s  # short\n")
     assert yaml.safe_load(settings)["proxyMetadata"] == {"EXIT_ON_ZERO_ACTIVE_CONNECTIONS": "true"}
+
+
+def test_a_listener_takes_the_routes_of_every_namespace_that_asks(tmp_path: Path) -> None:
+    """The first makes a list of names, its own among them, and the others go into it; who is not there is refused."""
+    text = (CASES / "MLM702" / "bad.yaml").read_text()
+    start = text.index("---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute")
+    file = tmp_path / "a.yaml"
+    file.write_text(text + "".join(text[start:].replace("team-a", f"team-{name}") for name in "bbc"))
+    assert [each["code"] for each in findings(file)].count("MLM702") == 4
+    assert check(str(file), "--unsafe-fixes").stderr.count(b"mended: MLM702") >= 3
+    assert "MLM702" not in {each["code"] for each in findings(file)}
+    gateway = next(item for item in yaml.safe_load_all(file.read_text()) if item["kind"] == "Gateway")
+    allowed = gateway["spec"]["listeners"][0]["allowedRoutes"]["namespaces"]
+    assert allowed["from"] == "Selector"
+    (asked,) = allowed["selector"]["matchExpressions"]
+    assert sorted(asked["values"]) == ["ml", "team-a", "team-b", "team-c"]
+    file.write_text(file.read_text().replace('"team-c"', '"team-d"'))
+    assert "MLM702" in {each["code"] for each in findings(file)}

@@ -2,11 +2,11 @@
 
 from mlmesh.graph.fields import at, entries, mapping, maps
 from mlmesh.graph.gateways import listeners
-from mlmesh.graph.newcomers import is_own, newcomer
-from mlmesh.graph.pickers import POOL_GROUP
-from mlmesh.graph.route import GATEWAY_API, POOL
+from mlmesh.graph.newcomers import is_own
+from mlmesh.graph.route import GATEWAY_API
 from mlmesh.graph.routes import route_of
 from mlmesh.graph.stamps import additions
+from mlmesh.invariants.grants import KINDS, grant_missing
 from mlmesh.invariants.rule import ABSENCE, CONTRADICTION, Rule, Violation
 from mlmesh.model.findings import ERROR
 
@@ -16,21 +16,19 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mlmesh.graph.release import Release
-    from mlmesh.graph.route import Backend, Parent
+    from mlmesh.graph.route import Parent
     from mlmesh.manifests.objects import KubeObject
     from mlmesh.model.patches import Operation
 
     Operations = tuple[Operation, ...]
     Refusal = tuple[str, str, tuple[KubeObject, Operations]]  # why, what to write, and operations that write it
 
-KINDS = ("HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute")
 _BY_PROTOCOL = {
     "HTTP": ("HTTPRoute", "GRPCRoute"),
     "HTTPS": ("HTTPRoute", "GRPCRoute"),
     "TLS": ("TLSRoute", "TCPRoute"),
     "TCP": ("TCPRoute",),
 }
-_LOST = dict.fromkeys(("HTTPRoute", "GRPCRoute"), "requests are answered 500")
 _NAME = "kubernetes.io/metadata.name"  # every namespace has it, whoever made it
 
 
@@ -62,9 +60,8 @@ def route_not_attached(release: "Release") -> "Iterator[Violation]":
                 if told and all(told):
                     reasons = dict.fromkeys(refusal[0] for refusal in told if refusal)
                     remedies = dict.fromkeys(refusal[1] for refusal in told if refusal)
-                    mended = (
-                        told[0][2] if len(told) == 1 and told[0] else (item, ())
-                    )  # of several nobody can tell which
+                    one = told[0] if len(told) == 1 else None  # of several nobody can tell which is meant
+                    mended = one[2] if one else (item, ())
                     yield Violation(
                         item,
                         parent.pointer,
@@ -119,6 +116,17 @@ def _refuses_namespace(
             f"allowedRoutes: {{namespaces: {{from: Selector, selector: {selector}}}}} on listener {name}",
             (gateway, _letting_in(listener, gateway, where, release)),
         )
+    listed = _listed(namespaces) if origin == "Selector" else []
+    if listed:
+        return (
+            None
+            if where in listed
+            else (
+                f"{name} takes routes of namespaces {', '.join(listed)} only, and this one is in {where}",
+                f"{where} among the values of the selector in allowedRoutes of listener {name}",
+                (gateway, _letting_in(listener, gateway, where, release)),
+            )
+        )
     wanted = mapping(at(namespaces, "selector.matchLabels"))
     labels = release.namespace_labels(where)
     if labels is None and wanted.keys() - {_NAME}:
@@ -137,11 +145,24 @@ def _refuses_namespace(
     )
 
 
+def _listed(namespaces: "dict[str, Any]") -> list[str]:
+    """The namespaces that a selector lists by their names; empty where it says more, or something else."""
+    selector = mapping(namespaces.get("selector"))
+    asked = entries(selector.get("matchExpressions"))
+    if len(asked) != 1 or selector.get("matchLabels"):
+        return []
+    one = mapping(asked[0])
+    return list(map(str, entries(one.get("values")))) if (one.get("key"), one.get("operator")) == (_NAME, "In") else []
+
+
 def _letting_in(listener: "dict[str, Any]", gateway: "KubeObject", namespace: str, release: "Release") -> "Operations":
     """Operations that have a listener of a Gateway take the routes of one more namespace than its own."""
     found = [index for index, each in maps(at(gateway.data, "spec.listeners")) if each is listener]
     if len(found) != 1 or not is_own(gateway, release):
         return ()
+    if _listed(mapping(at(listener, "allowedRoutes.namespaces"))):
+        place = f"/spec/listeners/{found[0]}/allowedRoutes/namespaces/selector/matchExpressions/0/values/-"
+        return ({"op": "add", "path": place, "value": namespace},)
     places = [release.namespace(gateway), namespace]  # with a selector its own is no longer meant by itself
     expression = {"key": _NAME, "operator": "In", "values": places}
     path = ["spec", "listeners", str(found[0]), "allowedRoutes"]
@@ -167,80 +188,6 @@ def _meet(one: str, other: str) -> bool:
     if one.startswith("*."):
         return other.endswith(one[1:])
     return one.endswith(other[1:]) if other.startswith("*.") else one == other
-
-
-def grant_missing(release: "Release") -> "Iterator[Violation]":
-    """A route sends to a backend in another namespace, which has no ReferenceGrant for it: requests are answered 500.
-
-    Why: Gateway API lets a namespace's owner say who may send there. Istio sets ResolvedRefs=False without a grant and
-    leaves the backend out.
-
-    Bad: an HTTPRoute in `ml` with a backend in `models`, and no ReferenceGrant in `models`
-
-    Good: a ReferenceGrant in `models` from HTTPRoutes of `ml` to Services
-
-    Source: kubernetes-sigs/gateway-api apis/v1beta1/referencegrant_types.go; istio/istio pull request 56832.
-    """
-    grants: dict[str, list[KubeObject]] | None = None
-    for kind in KINDS:
-        for item in release.of(GATEWAY_API, kind):
-            namespace, route = release.namespace(item), route_of(item, release)
-            if route.in_mesh or not namespace:
-                continue  # sidecars follow it by other rules
-            for backend in (backend for rule in route.rules for backend in rule.backends):
-                if backend.namespace == namespace or backend.kind not in ("Service", POOL):
-                    continue
-                place = (backend.namespace, backend.name)
-                here = place in release.services if backend.kind == "Service" else _own_pool(place, release)
-                if not here and not release.owns(backend.namespace):
-                    continue  # that namespace's objects are not of this release
-                if grants is None:
-                    grants = {}
-                    for each in release.known(GATEWAY_API, "ReferenceGrant"):
-                        grants.setdefault(release.namespace(each), []).append(each)
-                if any(_grants(each, item, namespace, backend) for each in grants.get(backend.namespace, ())):
-                    continue
-                from json import dumps
-
-                grant = _grant(item, namespace, backend)
-                yield Violation(
-                    item,
-                    backend.pointer,
-                    f"{backend.kind} {backend.namespace}/{backend.name} is in another namespace, and no ReferenceGrant "
-                    f"there lets {item.kind}s of {namespace} send to it: "
-                    + ("no copies are sent" if backend.mirror else _LOST.get(kind, "connections are refused")),
-                    f"add: {dumps(grant)}",
-                    severity=release.weight(backend.namespace),
-                    evidence=f"{backend.namespace}/{backend.name}",
-                    documents=newcomer(
-                        grant["apiVersion"], grant["kind"], (backend.namespace, item.name), grant["spec"], release
-                    ),
-                )
-
-
-def _own_pool(place: tuple[str, str], release: "Release") -> bool:
-    return any((release.namespace(item), item.name) == place for item in release.of(POOL_GROUP, POOL))
-
-
-def _grants(grant: "KubeObject", item: "KubeObject", namespace: str, backend: "Backend") -> bool:
-    """Whether a ReferenceGrant of the backend's namespace lets a route of another send to it."""
-    comes = any(
-        (each.get("group"), each.get("kind"), each.get("namespace")) == (GATEWAY_API, item.kind, namespace)
-        for _, each in maps(at(grant.data, "spec.from"))
-    )
-    return comes and any(
-        (each.get("group") or "", each.get("kind")) == (backend.group or "", backend.kind)
-        and each.get("name") in (None, "", backend.name)
-        for _, each in maps(at(grant.data, "spec.to"))
-    )
-
-
-def _grant(item: "KubeObject", namespace: str, backend: "Backend") -> "dict[str, Any]":
-    origin = {"group": GATEWAY_API, "kind": item.kind, "namespace": namespace}
-    target = {"group": backend.group, "kind": backend.kind, "name": backend.name}
-    metadata = {"name": item.name, "namespace": backend.namespace}
-    spec = {"from": [origin], "to": [target]}
-    return {"apiVersion": f"{GATEWAY_API}/v1beta1", "kind": "ReferenceGrant", "metadata": metadata, "spec": spec}
 
 
 RULES = (

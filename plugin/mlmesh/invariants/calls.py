@@ -3,12 +3,13 @@
 from mlmesh.graph.fields import at, maps
 from mlmesh.graph.inventory import INJECT
 from mlmesh.graph.mtls import any_strict, refusing
-from mlmesh.graph.newcomers import is_own, newcomer
+from mlmesh.graph.newcomers import is_own
 from mlmesh.graph.pickers import Rules, arguments, picked, reach, serves_tls
 from mlmesh.graph.protocols import HTTP2, UDP, UNTOLD, by_name, protocol
-from mlmesh.graph.route import GATEWAY_API, ISTIO
+from mlmesh.graph.route import GATEWAY_API
 from mlmesh.graph.stamps import additions
 from mlmesh.graph.targets import ports_of, target
+from mlmesh.invariants.pickertls import call_by_tls, remedy
 from mlmesh.invariants.rule import ABSENCE, CONTRADICTION, PODS, Rule, Violation
 from mlmesh.manifests.patching import split
 from mlmesh.model.findings import ERROR, WARNING
@@ -16,7 +17,6 @@ from mlmesh.model.findings import ERROR, WARNING
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
 
     from mlmesh.graph.pickers import Picked
     from mlmesh.graph.release import Release
@@ -92,11 +92,11 @@ def picker_tls_mismatch(release: "Release") -> "Iterator[Violation]":
                 "/spec/endpointPickerRef/name",
                 f"the picker {pods[0].title} serves TLS on port {each.port}, and no DestinationRule has gateways call "
                 f"{each.name} by it: {each.lost}",
-                _remedy(each, rules) + ", or give the picker --secure-serving=false",
+                remedy(each, rules) + ", or give the picker --secure-serving=false",
                 severity=release.weight(each.namespace) if reached else WARNING,
                 evidence=pods[0].title,
             )
-            _call_by_tls(found, each, rules, release)
+            call_by_tls(found, each, rules, release)
             yield found
         elif serves == {False} and rules and len(by_tls) == len(rules):
             yield Violation(
@@ -117,51 +117,6 @@ def _has_tls_policy(each: "Picked", release: "Release") -> bool:
         for item in release.known(GATEWAY_API, "BackendTLSPolicy")
         for _, ref in maps(at(item.data, "spec.targetRefs"))
     )
-
-
-def _level(each: "Picked") -> "dict[str, Any]":
-    return {"port": {"number": each.port}, "tls": {"mode": "SIMPLE", "insecureSkipVerify": True}}
-
-
-def _spec(each: "Picked") -> "dict[str, Any]":
-    return {"host": each.host, "trafficPolicy": {"portLevelSettings": [_level(each)]}}
-
-
-def _call_by_tls(found: Violation, each: "Picked", rules: "list[tuple[str, KubeObject]]", release: "Release") -> None:
-    """Mend what is found by the rule that it asks for, or by a port's settings in the only one that there is."""
-    if each.port is None or not each.namespace:
-        return
-    if not rules:
-        found.documents = newcomer(f"{ISTIO}/v1", "DestinationRule", (each.namespace, each.name), _spec(each), release)
-        return
-    rule = rules[0][1]
-    exact = release.host(str(at(rule.data, "spec.host")), release.namespace(rule)) == each.host
-    policy = at(rule.data, "spec.trafficPolicy")
-    levels = at(policy, "portLevelSettings")
-    if len(rules) > 1 or not exact or not is_own(rule, release) or not isinstance(policy, (dict, type(None))):
-        return
-    found.mends = rule
-    place = next((index for index, level in maps(levels) if at(level, "port.number") == each.port), None)
-    if place is not None:
-        path = ["spec", "trafficPolicy", "portLevelSettings", str(place)]
-        found.operations = tuple(additions("", rule.data, path, {"tls": _level(each)["tls"]}))
-    elif isinstance(levels, list):
-        found.operations = ({"op": "add", "path": "/spec/trafficPolicy/portLevelSettings/-", "value": _level(each)},)
-    else:
-        values = {"portLevelSettings": [_level(each)]}
-        found.operations = tuple(additions("", rule.data, ["spec", "trafficPolicy"], values))
-
-
-def _remedy(each: "Picked", rules: "list[tuple[str, KubeObject]]") -> str:
-    """What to write: into the rule that there is, since of two for a host the younger one's policy is dropped."""
-    from json import dumps
-
-    level = _level(each)
-    if rules:
-        return f"add to trafficPolicy.portLevelSettings of {rules[0][1].title}: {dumps(level)}"
-    metadata = {"name": each.name, "namespace": each.namespace}
-    rule = {"apiVersion": f"{ISTIO}/v1", "kind": "DestinationRule", "metadata": metadata, "spec": _spec(each)}
-    return f"add: {dumps(rule)}"
 
 
 def picker_port_protocol(release: "Release") -> "Iterator[Violation]":

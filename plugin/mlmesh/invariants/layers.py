@@ -59,7 +59,7 @@ def l7_rule_on_tcp_port(release: "Release") -> "Iterator[Violation]":
                 bound = _bound(rule, ports)
                 if bound and (action == "DENY" or _named(rule) or all(said in TCP for said, _ in ports.values())):
                     found = _violation(item, index, rule, pods, bound, is_deny=action == "DENY", release=release)
-                    leading = [(each, at, port) for each, at, port in fronts.of(pods) if target(port, pods) in bound]
+                    leading = [each for each in fronts.of(pods) if target(each[2], pods) in bound]
                     _speak_http(found, leading, release)
                     yield found
 

@@ -1,9 +1,9 @@
 """Pods of InferencePools that nobody finds, or whose metrics nobody reads: MLM603, MLM610."""
 
-from mlmesh.graph.excepting import except_port
 from mlmesh.graph.fields import at, entries, mapping, maps
 from mlmesh.graph.membership import injected
 from mlmesh.graph.mtls import any_strict, refusing, selecting_of
+from mlmesh.graph.newcomers import except_port
 from mlmesh.graph.pickers import POOL_GROUP, arguments, option, picked
 from mlmesh.graph.pools import pods_of, selector
 from mlmesh.graph.targets import Fronts, is_headless, target

@@ -1,8 +1,8 @@
 """Metrics that Prometheus asks for in plain text where plain text is refused: MLM302."""
 
-from mlmesh.graph.excepting import except_port
 from mlmesh.graph.fields import at, entries, mapping, maps
 from mlmesh.graph.mtls import any_strict, refusing, selecting_of
+from mlmesh.graph.newcomers import except_port
 from mlmesh.graph.targets import is_headless, named, pods_of, ports_of, target
 from mlmesh.invariants.rule import ABSENCE, PODS, Rule, Violation
 from mlmesh.manifests.objects import objects

@@ -25,6 +25,9 @@ def _spec(item: "KubeObject") -> "dict[str, Any]":
     return spec if isinstance(spec, dict) else {}
 
 
+_SAID = ("trafficPolicy", "exportTo", "workloadSelector")  # what holds for any host; subsets are of one
+
+
 def _guarded(release: "Release") -> "dict[str, set[str]]":
     """Hosts with a traffic policy of their own: an empty subset stands for the host's own block."""
     found: dict[str, set[str]] = {}
@@ -74,14 +77,14 @@ def dead_traffic_policy(release: "Release") -> "Iterator[Violation]":
             ]
             found = _dead(rule, host, item, bare, targets=list(targets), owned=owned)
             if not any(target in guarded for target in bare):  # a rule that is there would have to be changed
-                wanted = [_guard(target, spec["trafficPolicy"], namespace) for target in bare]
+                wanted = [_guard(target, spec, namespace) for target in bare]
                 found.documents = newcomers(f"{ISTIO}/v1", "DestinationRule", wanted, release) if bare else None
             yield found
 
 
-def _guard(host: str, policy: "Any", namespace: str) -> "Wanted":
+def _guard(host: str, spec: "dict[str, Any]", namespace: str) -> "Wanted":
     """What a rule says of a host, as another does of its own, in the namespace of that one."""
-    return (namespace, host.partition(".")[0]), {"host": host, "trafficPolicy": policy}
+    return (namespace, host.partition(".")[0]), {"host": host, **{key: spec[key] for key in _SAID if key in spec}}
 
 
 def _dead(
