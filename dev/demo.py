@@ -18,7 +18,7 @@ from dev.toolchain import ROOT, tool
 
 INSTALL = "helm install ml-mesh chart/ --post-renderer mlmesh-post -f values/demo.yaml -n ml-mesh --create-namespace"
 FORGOTTEN = INSTALL.replace(" --post-renderer mlmesh-post", "")
-BROKEN = f"{INSTALL} --set gateways.ml-gateway.serviceAccount=''"
+BROKEN = f"{INSTALL} --set callers.frontend.namespace=serving"
 PLAN = "helm template ml-mesh chart/ -f values/demo.yaml -n ml-mesh | mlmesh plan -"
 
 OBJECTS = (
@@ -102,7 +102,7 @@ def _tell(stage: _Stage, name: str) -> None:
     stage.show(FORGOTTEN, refused_with='no matches for kind "MeshPolicy"')
 
     _title(f"{name}: with one invariant broken it is refused too, and Helm shows the finding")
-    print("\nThe gateway no longer runs as gateway-sa, but the AuthorizationPolicy still names gateway-sa as a caller.")
+    print("\nThe front ends are said to be in ml-serving: the AuthorizationPolicy names a caller that nobody there is.")
     stage.show(BROKEN, refused_with="MLM401")
     print("\nThere is no revision of the release, and none of its objects:")
     stage.show("helm list -A")

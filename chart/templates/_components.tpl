@@ -3,6 +3,11 @@
 {{- dig "serviceAccount" "name" "" .component | default .name -}}
 {{- end -}}
 
+{{- /* The name of the ServiceAccount that a gateway runs as: dict "name" <gateway> "gateway" <its values>. */ -}}
+{{- define "ml-mesh.gatewayAccount" -}}
+{{- .gateway.serviceAccount | default (printf "%s-%s" .name .gateway.gatewayClassName) -}}
+{{- end -}}
+
 {{- /* The hosts that the components provide, as a JSON list of full names: the root context. */ -}}
 {{- define "ml-mesh.providedHosts" -}}
 {{- $hosts := list -}}

@@ -40,15 +40,19 @@
 {{- $hosts | uniq | sortAlpha | toJson -}}
 {{- end -}}
 
-{{- /* The principals that the values name in namespaces which this release does not create, as a JSON list: the root
-context. One in a namespace of this release must belong to somebody here, so it is left to the post-renderer's check. */ -}}
+{{- /* The principals that the values name and nobody in this release has, as a JSON list: the root context. Those in
+namespaces that it does not create, and those of components that it does not deploy. */ -}}
 {{- define "ml-mesh.externalPrincipals" -}}
 {{- $principals := .Values.policy.external.principals -}}
-{{- range $access := .Values.authorization -}}
-{{- if include "ml-mesh.on" $access -}}
-{{- range $caller := $access.callers -}}
-{{- if and (include "ml-mesh.on" $caller) (not (dig $caller.namespace "create" false (deepCopy $.Values.namespaces))) -}}
-{{- $principals = append $principals (include "ml-mesh.principal" (dict "root" $ "key" $caller.namespace "serviceAccount" $caller.serviceAccount)) -}}
+{{- range $component := .Values.components -}}
+{{- if include "ml-mesh.on" $component -}}
+{{- range $rules := list $component.accepts $component.refuses -}}
+{{- range $rule := $rules -}}
+{{- if include "ml-mesh.on" $rule -}}
+{{- range include "ml-mesh.ruleCallers" (dict "root" $ "rule" $rule) | fromJsonArray -}}
+{{- if .external }}{{- $principals = append $principals .principal }}{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -110,8 +110,7 @@ def test_a_server_adds_its_policy_and_nothing_else(stream: Callable[..., str]) -
 
 def test_a_component_that_is_off_has_no_policy(render_once: Render) -> None:
     """enabled: false takes the policy of a component with it."""
-    off = ("components.inference-service.enabled=false", "authorization.inference-access.enabled=false")
-    assert kinds(render_once(*named("vllm", *off)), "AuthorizationPolicy") == []
+    assert kinds(render_once(*named("vllm", "components.inference-service.enabled=false")), "AuthorizationPolicy") == []
 
 
 @pytest.mark.parametrize("server", SERVERS)

@@ -31,12 +31,12 @@ def test_contradiction_is_refused_and_its_twin_is_not(refusal: Callable[..., str
 def test_everything_wrong_is_told_at_once(refusal: Callable[..., str]) -> None:
     """Two contradictions are two lines, each of which begins ERROR:."""
     two = {
-        "gateways": {"ml-gateway": {"enabled": False}},
-        "authorization": {"inference-access": {"component": "none"}},
+        "routes": {"inference-route": {"gateway": "none"}},
+        "authorization": {"namespaces": {"none": "off"}},
     }
     told = _refusal(refusal, two)
     assert told.count("ERROR: ") == 2
-    assert "\nERROR: authorization" in told
+    assert "\nERROR: routes" in told
 
 
 def test_every_check_has_a_case() -> None:

@@ -32,7 +32,7 @@ def test_namespaces_are_created_by_explicit_value(render: Render) -> None:
         ("gateways.ml-gateway.enabled=false,routes.inference-route.enabled=false", {"Gateway", "HTTPRoute"}),
         ("routes.inference-route.enabled=false", {"HTTPRoute"}),
         ("mtls.ml-mtls.enabled=false", {"PeerAuthentication"}),
-        ("authorization.inference-access.enabled=false", {"AuthorizationPolicy"}),
+        ("components.inference-service.accepts.models.enabled=false", {"AuthorizationPolicy"}),
         ("telemetry.ml-telemetry.enabled=false", {"Telemetry"}),
         ("models.inference-service.circuitBreaker.enabled=false", {"DestinationRule"}),
         ("models.inference-service.enabled=false,llm.llm-service.enabled=false", {"DestinationRule", "VirtualService"}),

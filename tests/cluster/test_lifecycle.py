@@ -41,7 +41,7 @@ def test_an_upgrade_that_forgets_the_flag_or_breaks_a_rule_changes_nothing(relea
     before = releases.generations()
     for command in (
         f"upgrade ml-mesh chart/ {DEMO} --set components.inference-v1.workload.spec.replicas=3",
-        f"{UPGRADE} {DEMO} --set gateways.ml-gateway.serviceAccount= "
+        f"{UPGRADE} {DEMO} --set callers.frontend.namespace=serving "
         "--set components.inference-v1.workload.spec.replicas=3",
     ):
         releases.refused(helm, command)

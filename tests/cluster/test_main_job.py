@@ -9,7 +9,7 @@ from tests.chart.reference import DERIVED, REFERENCE, SIDECARS, Field, value_at
 from tests.cluster.releases import INSTALL, Releases
 
 HELMS = ["helm3", "helm4", "helm3-min", "helm4-min"]
-BROKEN = "--set gateways.ml-gateway.serviceAccount="
+BROKEN = "--set callers.frontend.namespace=serving"
 RESOURCES = {
     "Gateway": "gateways.gateway.networking.k8s.io",
     "HTTPRoute": "httproutes.gateway.networking.k8s.io",
@@ -98,8 +98,8 @@ def test_a_broken_invariant_is_refused_and_read_in_helm_s_own_error(releases: Re
     said = releases.refused(helm, f"{INSTALL} -f values/demo.yaml {BROKEN}")
     for part in (
         "ERROR MLM401 principal-nobody-has\n",
-        "no workload of this release runs as cluster.local/ns/ml-serving/sa/gateway-sa",
-        "Gateway ml-gateway runs as ml-gateway-istio",
+        "no workload of this release runs as cluster.local/ns/ml-serving/sa/frontend-sa",
+        "Gateway ml-gateway runs as gateway-sa",
         "AuthorizationPolicy ml-serving/inference-access",
         "from ml-mesh/templates/security/authorizationpolicies.yaml",
         "remedy: name the identity that the caller has",

@@ -1,0 +1,127 @@
+{{- /* The graph of who calls whom, as `accepts` and `refuses` of the components say it. */ -}}
+
+{{- /* A name of at most 63 characters: dict "name" <what it belongs to> "suffix" <what comes after it>. What is cut off is
+told by a hash, so that two long names stay two. */ -}}
+{{- define "ml-mesh.cut" -}}
+{{- if gt (add (len .name) (len .suffix)) 63 -}}
+{{- printf "%s-%s%s" (trunc (int (sub 54 (len .suffix))) .name | trimSuffix "-") (sha256sum .name | trunc 8) .suffix -}}
+{{- else -}}
+{{- printf "%s%s" .name .suffix -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* The name of the AuthorizationPolicy of a component: dict "name" <component> "component" <its values> "list" <accepts or
+refuses>. */ -}}
+{{- define "ml-mesh.accessName" -}}
+{{- if eq .list "refuses" -}}
+{{- include "ml-mesh.cut" (dict "name" .name "suffix" "-refuse") -}}
+{{- else -}}
+{{- dig "access" "name" "" .component | default (include "ml-mesh.cut" (dict "name" .name "suffix" "-access")) -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* How AuthorizationPolicies hold in a namespace: dict "root" $ "key" <key of .Values.namespaces>. One of off, dry-run and
+enforce; YAML reads a bare `off` as false. */ -}}
+{{- define "ml-mesh.authorizationMode" -}}
+{{- $mode := .root.Values.authorization.mode -}}
+{{- if hasKey .root.Values.authorization.namespaces .key -}}
+{{- $mode = get .root.Values.authorization.namespaces .key -}}
+{{- end -}}
+{{- has $mode (list "dry-run" "enforce") | ternary $mode "off" -}}
+{{- end -}}
+
+{{- /* The annotations of an AuthorizationPolicy in a namespace, as JSON: dict "root" $ "key" <key of .Values.namespaces>
+"annotations" <map or nil>. */ -}}
+{{- define "ml-mesh.authorizationAnnotations" -}}
+{{- $dry := eq (include "ml-mesh.authorizationMode" .) "dry-run" | ternary (dict "istio.io/dry-run" "true") dict -}}
+{{- merge $dry (.annotations | default dict) | toJson -}}
+{{- end -}}
+
+{{- /* Whom a rule names, as a JSON list of dicts with principal and external (whether nobody in this release has it): dict
+"root" $ "rule" <the rule>. Who is switched off is nobody. */ -}}
+{{- define "ml-mesh.ruleCallers" -}}
+{{- $root := .root -}}
+{{- $found := list -}}
+{{- range $key, $named := .rule.callers -}}
+{{- $caller := get $root.Values.callers $key -}}
+{{- if and $named (include "ml-mesh.on" $caller) -}}
+{{- $found = append $found (dict "key" $caller.namespace "serviceAccount" $caller.serviceAccount "ours" true) -}}
+{{- end -}}
+{{- end -}}
+{{- range $key, $named := .rule.gateways -}}
+{{- $gateway := get $root.Values.gateways $key -}}
+{{- if and $named (include "ml-mesh.on" $gateway) -}}
+{{- $account := include "ml-mesh.gatewayAccount" (dict "name" $key "gateway" $gateway) -}}
+{{- $found = append $found (dict "key" $gateway.namespace "serviceAccount" $account "ours" true) -}}
+{{- end -}}
+{{- end -}}
+{{- range $key, $named := .rule.components -}}
+{{- $component := get $root.Values.components $key -}}
+{{- if and $named (include "ml-mesh.on" $component) -}}
+{{- $account := include "ml-mesh.serviceAccountName" (dict "name" $key "component" $component) -}}
+{{- $found = append $found (dict "key" $component.namespace "serviceAccount" $account "ours" (not (empty $component.workload))) -}}
+{{- end -}}
+{{- end -}}
+{{- $callers := list -}}
+{{- range $found -}}
+{{- $principal := include "ml-mesh.principal" (merge (dict "root" $root) .) -}}
+{{- $created := dig .key "create" false (deepCopy $root.Values.namespaces) -}}
+{{- $callers = append $callers (dict "principal" $principal "external" (not (and $created .ours))) -}}
+{{- end -}}
+{{- toJson $callers -}}
+{{- end -}}
+
+{{- /* The number of a component's port as its containers have it, which is what policies of pods speak of: dict "component"
+<its values> "port" <key of its ports>. Empty where that is not known. */ -}}
+{{- define "ml-mesh.containerPort" -}}
+{{- $settings := get (.component.ports | default dict) .port -}}
+{{- if include "ml-mesh.on" $settings -}}
+{{- $target := $settings.targetPort | default $settings.port -}}
+{{- if regexMatch "^[0-9]+$" (toString $target) -}}
+{{- $target -}}
+{{- else if kindIs "string" $target -}}
+{{- $workload := .component.workload | default dict -}}
+{{- $template := dig "spec" "jobTemplate" "spec" "template" dict $workload | default (dig "spec" "template" dict $workload) -}}
+{{- range dig "spec" "containers" list $template -}}
+{{- range .ports -}}
+{{- if eq (default "" .name) $target }}{{ int .containerPort }}{{ end -}}
+{{- end -}}
+{{- end -}}
+{{- else -}}
+{{- int $target -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* Whether Istio takes a port for TCP, from its appProtocol or its name: dict "component" <its values> "port" <key>. */ -}}
+{{- define "ml-mesh.isTCP" -}}
+{{- $settings := get (.component.ports | default dict) .port -}}
+{{- $protocol := $settings.appProtocol | default (regexFind "^[a-z0-9]+" .port) -}}
+{{- if has $protocol (list "tcp" "tls" "https" "mongo" "mysql" "redis" "udp") }}true{{ end -}}
+{{- end -}}
+
+{{- /* What a rule speaks of, as a JSON list of Istio's operations: dict "component" <its values> "rule" <the rule>. */ -}}
+{{- define "ml-mesh.operations" -}}
+{{- $component := .component -}}
+{{- $where := dict -}}
+{{- with .rule.ports -}}
+{{- $ports := list -}}
+{{- range . -}}
+{{- $ports = append $ports (include "ml-mesh.containerPort" (dict "component" $component "port" .)) -}}
+{{- end -}}
+{{- $where = dict "ports" $ports -}}
+{{- end -}}
+{{- $operations := list -}}
+{{- if or .rule.methods .rule.paths (not .rule.grpc) -}}
+{{- $operation := deepCopy $where -}}
+{{- with .rule.methods }}{{- $_ := set $operation "methods" . }}{{- end -}}
+{{- with .rule.paths }}{{- $_ := set $operation "paths" . }}{{- end -}}
+{{- with $operation }}{{- $operations = append $operations (dict "operation" .) }}{{- end -}}
+{{- end -}}
+{{- with .rule.grpc -}}
+{{- $paths := list -}}
+{{- range . }}{{- $paths = append $paths (printf "/%s" .) }}{{- end -}}
+{{- $operations = append $operations (dict "operation" (merge (dict "methods" (list "POST") "paths" $paths) $where)) -}}
+{{- end -}}
+{{- toJson $operations -}}
+{{- end -}}

@@ -1,0 +1,172 @@
+"""`accepts` and `refuses` of the components become AuthorizationPolicies: who is named, for what, and how they hold."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chart.charts import Render, find, key, kinds
+from tests.support.streams import rendered
+
+TRUST = "cluster.local/ns"
+POLICY = ("AuthorizationPolicy", "features-access")
+FEATURES = {"role": "feature-store", "namespace": "serving", "selector": {"app": "features"}}
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[[dict[str, Any]], tuple[str, str]]:
+    """`written(values)`: the arguments that give Helm these values."""
+
+    def write(values: dict[str, Any]) -> tuple[str, str]:
+        (tmp_path / "values.yaml").write_text(json.dumps(values))
+        return "-f", str(tmp_path / "values.yaml")
+
+    return write
+
+
+def features(**more: Any) -> dict[str, Any]:
+    """Values with a component `features` of these fields."""
+    return {"components": {"features": {**FEATURES, **more}}}
+
+
+def test_everybody_who_is_named(render: Render, written: Callable[..., tuple[str, str]]) -> None:
+    """A rule names callers, gateways and components, each by the identity that it runs as, and nobody who is off."""
+    named = {
+        "callers": {"frontend": True, "off": True},
+        "gateways": {"ml-gateway": True, "own": True},
+        "components": {"training-jobs": True, "model-registry": False, "pipeline-controller": True},
+    }
+    values = features(accepts={"all": named})
+    values["components"]["pipeline-controller"] = {"serviceAccount": {"name": "pipelines"}}
+    values["callers"] = {"off": {"enabled": False, "namespace": "frontend", "serviceAccount": "x"}}
+    values["gateways"] = {
+        "own": {
+            "namespace": "training",
+            "gatewayClassName": "istio",
+            "listeners": {"a": {"port": 80, "protocol": "HTTP"}},
+        }
+    }
+    spec = find(render(*written(values)), *POLICY)["spec"]
+    assert spec == {
+        "selector": {"matchLabels": {"app": "features"}},
+        "action": "ALLOW",
+        "rules": [
+            {
+                "from": [
+                    {
+                        "source": {
+                            "principals": [
+                                f"{TRUST}/ml-frontend/sa/frontend-sa",
+                                f"{TRUST}/ml-serving/sa/gateway-sa",
+                                f"{TRUST}/ml-training/sa/own-istio",
+                                f"{TRUST}/ml-training/sa/pipelines",
+                                f"{TRUST}/ml-training/sa/training-jobs",
+                            ]
+                        }
+                    }
+                ]
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize(
+    ("rule", "operations"),
+    [
+        ({"methods": ["GET"]}, [{"methods": ["GET"]}]),
+        ({"grpc": ["a.B/C", "a.D/*"]}, [{"methods": ["POST"], "paths": ["/a.B/C", "/a.D/*"]}]),
+        (
+            {"paths": ["/x"], "grpc": ["a.B/*"], "ports": ["http"]},
+            [{"paths": ["/x"], "ports": ["8080"]}, {"methods": ["POST"], "paths": ["/a.B/*"], "ports": ["8080"]}],
+        ),
+        # Policies of pods see the containers' ports, not those of the Service.
+        ({"ports": ["http", "tcp-sync"]}, [{"ports": ["8080", "9000"]}]),
+    ],
+)
+def test_operations(
+    render_once: Render, written: Callable[..., tuple[str, str]], rule: dict[str, Any], operations: list[dict[str, Any]]
+) -> None:
+    """Methods, paths and ports are one operation, methods of gRPC another."""
+    ports = {"http": {"port": 80, "targetPort": 8080}, "tcp-sync": {"port": 9000}}
+    values = features(ports=ports, accepts={"all": {"gateways": {"ml-gateway": True}, **rule}})
+    (found,) = find(render_once(*written(values)), *POLICY)["spec"]["rules"]
+    assert found["to"] == [{"operation": operation} for operation in operations]
+
+
+def test_refusals_are_a_policy_of_their_own(render: Render, written: Callable[..., tuple[str, str]]) -> None:
+    """`refuses` is a DENY of the same form; an item that is off is no rule."""
+    gateway = {"gateways": {"ml-gateway": True}}
+    values = features(refuses={"writes": {**gateway, "methods": ["POST"]}, "off": {**gateway, "enabled": False}})
+    objects = render(*written(values))
+    spec = find(objects, "AuthorizationPolicy", "features-refuse")["spec"]
+    assert spec["action"] == "DENY"
+    assert [rule["to"] for rule in spec["rules"]] == [[{"operation": {"methods": ["POST"]}}]]
+    assert "features-access" not in {name for _, _, name in map(key, objects)}
+
+
+def _held(objects: list[dict[str, Any]]) -> dict[tuple[str, str], str]:
+    return {
+        key(policy)[1:]: policy["metadata"].get("annotations", {}).get("istio.io/dry-run", "")
+        for policy in kinds(objects, "AuthorizationPolicy")
+    }
+
+
+@pytest.mark.parametrize(
+    ("mode", "serving", "training"),
+    [
+        ({"mode": "enforce"}, "", ""),
+        ({"mode": "dry-run"}, "true", "true"),
+        ({"mode": "enforce", "namespaces": {"training": "dry-run"}}, "", "true"),
+        ({"mode": "dry-run", "namespaces": {"serving": "enforce"}}, "", "true"),
+        ({"mode": "off"}, None, None),
+        ({"mode": False}, None, None),
+        ({"mode": "off", "namespaces": {"training": "enforce"}}, None, ""),
+        ({"mode": "enforce", "namespaces": {"serving": False}}, None, ""),
+    ],
+)
+def test_how_policies_hold(
+    render: Render,
+    written: Callable[..., tuple[str, str]],
+    mode: dict[str, Any],
+    serving: str | None,
+    training: str | None,
+) -> None:
+    """For every policy of a namespace: enforced, in Istio's dry-run, or not there; YAML's bare off is off."""
+    start = {"start": {"gateways": {"ml-gateway": True}}}
+    values = {"components": {"pipeline-controller": {"accepts": start}, "inference-service": {"server": "vllm"}}}
+    expected = {
+        ("ml-serving", "inference-access"): serving,
+        ("ml-serving", "inference-service-admin"): serving,
+        ("ml-training", "pipeline-controller-access"): training,
+    }
+    held = _held(render(*written({**values, "authorization": mode})))
+    assert held == {place: dry for place, dry in expected.items() if dry is not None}
+
+
+def test_long_names_are_cut_and_stay_two(render: Render, written: Callable[..., tuple[str, str]]) -> None:
+    """A name of 63 characters gives policies of at most 63; two that differ at the end only stay two."""
+    rules = {"all": {"gateways": {"ml-gateway": True}}}
+    long = ["a" * 62 + end for end in "xy"]
+    components = {
+        name: {**FEATURES, "selector": {"app": name[-1]}, "accepts": rules, "refuses": rules, "server": "vllm"}
+        for name in long
+    }
+    names = [key(policy)[2] for policy in kinds(render(*written({"components": components})), "AuthorizationPolicy")]
+    assert len(names) == len(set(names)) == 7
+    assert max(map(len, names)) == 63
+
+
+def test_an_identity_that_nobody_here_has_is_declared(
+    stream: Callable[..., str], written: Callable[..., tuple[str, str]]
+) -> None:
+    """A component that others deploy is a caller without an error; one whose workload is here need not be declared."""
+    container = {"containers": [{"name": "a", "image": "a"}]}
+    workload = {"kind": "Deployment", "spec": {"template": {"spec": container}}}
+    values = features(accepts={"all": {"components": {"model-registry": True, "feature-store": True}}})
+    values["components"]["model-registry"] = {"workload": workload}
+    result = rendered(stream(*written(values)))
+    assert [finding.code for finding in result.findings if finding.severity == "error"] == []
+    assert f"{TRUST}/ml-serving/sa/feature-store" in b"".join(result.output).decode()
+    assert f'"{TRUST}/ml-serving/sa/model-registry"' not in b"".join(result.output).decode()
