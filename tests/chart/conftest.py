@@ -1,5 +1,6 @@
 """Fixtures of the chart's tests: what each Helm renders, and how it refuses."""
 
+import json
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -62,6 +63,17 @@ def full_values(values: dict[str, Any]) -> dict[str, Any]:
 def lay_over() -> Callable[[Any, Any], Any]:
     """`lay_over(below, above)`: values as Helm merges them."""
     return laid_over
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[[dict[str, Any]], tuple[str, str]]:
+    """`written(values)`: the arguments that give Helm these values."""
+
+    def write(values: dict[str, Any]) -> tuple[str, str]:
+        (tmp_path / "values.yaml").write_text(json.dumps(values))
+        return "-f", str(tmp_path / "values.yaml")
+
+    return write
 
 
 def laid_over(below: Any, above: Any) -> Any:

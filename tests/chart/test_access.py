@@ -1,8 +1,6 @@
 """`accepts` and `refuses` of the components become AuthorizationPolicies: who is named, for what, and how they hold."""
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,17 +11,6 @@ from tests.support.streams import rendered
 TRUST = "cluster.local/ns"
 POLICY = ("AuthorizationPolicy", "features-access")
 FEATURES = {"role": "feature-store", "namespace": "serving", "selector": {"app": "features"}}
-
-
-@pytest.fixture
-def written(tmp_path: Path) -> Callable[[dict[str, Any]], tuple[str, str]]:
-    """`written(values)`: the arguments that give Helm these values."""
-
-    def write(values: dict[str, Any]) -> tuple[str, str]:
-        (tmp_path / "values.yaml").write_text(json.dumps(values))
-        return "-f", str(tmp_path / "values.yaml")
-
-    return write
 
 
 def features(**more: Any) -> dict[str, Any]:

@@ -1,0 +1,92 @@
+{{- /* The graph of who calls whom, from the caller's side: `calls` of the components, and what `accepts` of others say. */ -}}
+
+{{- /* Whom each component calls, as JSON by component: maps `components`, `models` and `llm` of keys that are on, and `hosts`
+with the hosts outside: the root context. */ -}}
+{{- define "ml-mesh.calls" -}}
+{{- $calls := dict -}}
+{{- range $name, $component := .Values.components -}}
+{{- if include "ml-mesh.on" $component -}}
+{{- $own := dict "components" dict "models" dict "llm" dict "hosts" dict -}}
+{{- range $map := list "components" "models" "llm" -}}
+{{- range $key, $called := dig "calls" $map dict $component -}}
+{{- if and $called (include "ml-mesh.on" (get (get $.Values $map) $key)) }}{{- $_ := set (get $own $map) $key true -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $host, $settings := dig "calls" "hosts" dict $component -}}
+{{- if and (kindIs "map" $settings) (dig "enabled" true $settings) -}}
+{{- $_ := set $own.hosts $host (dict "port" ($settings.port | default 443 | int) "protocol" ($settings.protocol | default "TLS")) -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := set $calls $name $own -}}
+{{- end -}}
+{{- end -}}
+{{- range $name, $component := .Values.components -}}
+{{- if include "ml-mesh.on" $component -}}
+{{- range $rule := $component.accepts -}}
+{{- if include "ml-mesh.on" $rule -}}
+{{- range $caller, $named := $rule.components -}}
+{{- if and $named (hasKey $calls $caller) }}{{- $_ := set (get $calls $caller).components $name true -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $calls -}}
+{{- end -}}
+
+{{- /* The hosts that such a call leads to, as a JSON list in the form of Istio's Sidecar, namespace/host: dict "root" $ "call"
+<an item of ml-mesh.calls>. Where a model or an LLM service has the host of a component, its route leads to the versions. */ -}}
+{{- define "ml-mesh.calledHosts" -}}
+{{- $root := .root -}}
+{{- $named := list -}}
+{{- range $key, $_ := .call.components -}}
+{{- $component := get $root.Values.components $key -}}
+{{- $named = append $named (dict "host" $key "key" $component.namespace) -}}
+{{- $model := get $root.Values.models $key -}}
+{{- if and (include "ml-mesh.on" $model) (eq $component.namespace (dig "namespace" "" (default dict $model))) -}}
+{{- range $version := $model.versions -}}
+{{- if include "ml-mesh.on" $version }}{{- $named = append $named (dict "host" $version.host "key" $model.namespace) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $key, $_ := .call.models -}}
+{{- $model := get $root.Values.models $key -}}
+{{- $named = append $named (dict "host" $key "key" $model.namespace) -}}
+{{- range $version := $model.versions -}}
+{{- if include "ml-mesh.on" $version }}{{- $named = append $named (dict "host" $version.host "key" $model.namespace) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $key, $_ := .call.llm -}}
+{{- $named = append $named (dict "host" $key "key" (get $root.Values.llm $key).namespace) -}}
+{{- end -}}
+{{- $hosts := list -}}
+{{- range $named -}}
+{{- $where := contains "." .host | ternary "*" (include "ml-mesh.namespace" (dict "root" $root "key" .key)) -}}
+{{- $hosts = append $hosts (printf "%s/%s" $where (include "ml-mesh.fqdn" (merge (dict "root" $root) .))) -}}
+{{- end -}}
+{{- range $host, $_ := .call.hosts }}{{- $hosts = append $hosts (printf "*/%s" $host) -}}{{- end -}}
+{{- toJson $hosts -}}
+{{- end -}}
+
+{{- /* The components by the one whose selector finds their pods too, as JSON: lists of names by name, the root context. Of
+several Sidecars or PeerAuthentications for one pod Istio takes one, so there is one for each such family. */ -}}
+{{- define "ml-mesh.families" -}}
+{{- $families := dict -}}
+{{- range $name, $component := .Values.components -}}
+{{- if include "ml-mesh.on" $component -}}
+{{- $head := $name -}}
+{{- $size := len $component.selector -}}
+{{- range $other, $wider := $.Values.components -}}
+{{- if and (include "ml-mesh.on" $wider) (eq $component.namespace (dig "namespace" "" (default dict $wider))) -}}
+{{- $covers := lt (len $wider.selector) $size -}}
+{{- range $label, $value := $wider.selector -}}
+{{- if ne (toString (get $component.selector $label)) (toString $value) }}{{- $covers = false -}}{{- end -}}
+{{- end -}}
+{{- if $covers }}{{- $head = $other -}}{{- $size = len $wider.selector -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $_ := set $families $head (append (get $families $head | default list) $name) -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $families -}}
+{{- end -}}
