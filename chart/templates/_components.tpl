@@ -19,12 +19,23 @@
 {{- toJson $hosts -}}
 {{- end -}}
 
-{{- /* What the chart adds to a pod template: labels and the ServiceAccount's name, laid over the user's template.
+{{- /* What the chart adds to a pod template: labels and the ServiceAccount's name, laid over the user's template, and
+annotations that tell the sidecar's agent of metrics.
 dict "name" <component> "component" <its values> "template" <the pod template>. */ -}}
 {{- define "ml-mesh.podTemplate" -}}
 {{- $labels := merge (dict "mlmesh.dev/role" .component.role) .component.selector (dict "app.kubernetes.io/part-of" "ml-mesh") -}}
+{{- $annotations := dict -}}
+{{- $port := dig "metrics" "port" "" .component -}}
+{{- if and $port (not (dig "metrics" "direct" false .component)) -}}
+{{- $annotations = dict
+  "prometheus.io/scrape" "true"
+  "prometheus.io/port" (include "ml-mesh.containerPort" (dict "component" .component "port" $port))
+  "prometheus.io/path" (include "ml-mesh.metricsPath" .)
+-}}
+{{- $annotations = merge (dig "metadata" "annotations" dict .template | deepCopy) $annotations -}}
+{{- end -}}
 {{- $ours := dict
-  "metadata" (dict "labels" $labels)
+  "metadata" (merge (dict "labels" $labels) ($annotations | empty | ternary dict (dict "annotations" $annotations)))
   "spec" (dict "serviceAccountName" (include "ml-mesh.serviceAccountName" .))
 -}}
 {{- toYaml (mergeOverwrite (deepCopy .template) $ours) -}}

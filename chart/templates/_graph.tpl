@@ -71,35 +71,6 @@ enforce; YAML reads a bare `off` as false. */ -}}
 {{- toJson $callers -}}
 {{- end -}}
 
-{{- /* The number of a component's port as its containers have it, which is what policies of pods speak of: dict "component"
-<its values> "port" <key of its ports>. Empty where that is not known. */ -}}
-{{- define "ml-mesh.containerPort" -}}
-{{- $settings := get (.component.ports | default dict) .port -}}
-{{- if include "ml-mesh.on" $settings -}}
-{{- $target := $settings.targetPort | default $settings.port -}}
-{{- if regexMatch "^[0-9]+$" (toString $target) -}}
-{{- $target -}}
-{{- else if kindIs "string" $target -}}
-{{- $workload := .component.workload | default dict -}}
-{{- $template := dig "spec" "jobTemplate" "spec" "template" dict $workload | default (dig "spec" "template" dict $workload) -}}
-{{- range dig "spec" "containers" list $template -}}
-{{- range .ports -}}
-{{- if eq (default "" .name) $target }}{{ int .containerPort }}{{ end -}}
-{{- end -}}
-{{- end -}}
-{{- else -}}
-{{- int $target -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
-
-{{- /* Whether Istio takes a port for TCP, from its appProtocol or its name: dict "component" <its values> "port" <key>. */ -}}
-{{- define "ml-mesh.isTCP" -}}
-{{- $settings := get (.component.ports | default dict) .port -}}
-{{- $protocol := $settings.appProtocol | default (regexFind "^[a-z0-9]+" .port) -}}
-{{- if has $protocol (list "tcp" "tls" "https" "mongo" "mysql" "redis" "udp") }}true{{ end -}}
-{{- end -}}
-
 {{- /* What a rule speaks of, as a JSON list of Istio's operations: dict "component" <its values> "rule" <the rule>. */ -}}
 {{- define "ml-mesh.operations" -}}
 {{- $component := .component -}}

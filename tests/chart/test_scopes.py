@@ -93,7 +93,7 @@ def test_one_sidecar_for_pods_that_two_components_name(render: Render, written: 
 
 def test_hosts_outside(render: Render, written: Written) -> None:
     """Each host is an entry for the namespace that calls it, with every port; a wildcard has no address."""
-    hub = {"hub.example.com": {}, "*.cdn.example.com": {}}
+    hub: dict[str, Any] = {"hub.example.com": {}, "*.cdn.example.com": {}}
     components = {
         "feature-store": {"calls": {"hosts": hub}},
         "model-registry": {"calls": {"hosts": {"hub.example.com": {"port": 80, "protocol": "HTTP"}}}},
@@ -120,7 +120,9 @@ def test_hosts_outside(render: Render, written: Written) -> None:
 
 def test_long_host_names_are_cut(render: Render, written: Written) -> None:
     """The entry of a host with a long name has a name of at most 63 characters, and two stay two."""
-    hosts = {f"{end}.{'a' * 60}.example.com": {} for end in "xy"} | {f"{'b' * 60}.{end}.com": {} for end in "xy"}
+    hosts: dict[str, Any] = {f"{end}.{'a' * 60}.example.com": {} for end in "xy"} | {
+        f"{'b' * 60}.{end}.com": {} for end in "xy"
+    }
     entries = kinds(render(*written({"components": {"model-registry": {"calls": {"hosts": hosts}}}})), "ServiceEntry")
     assert len({key(entry)[2] for entry in entries}) == 4
     assert max(len(key(entry)[2]) for entry in entries) <= 63
