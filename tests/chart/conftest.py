@@ -70,8 +70,10 @@ def written(tmp_path: Path) -> Callable[[dict[str, Any]], tuple[str, str]]:
     """`written(values)`: the arguments that give Helm these values."""
 
     def write(values: dict[str, Any]) -> tuple[str, str]:
-        (tmp_path / "values.yaml").write_text(json.dumps(values))
-        return "-f", str(tmp_path / "values.yaml")
+        # A file of its own each time: renderings are kept by their arguments.
+        file = tmp_path / f"{len(list(tmp_path.iterdir()))}.json"
+        file.write_text(json.dumps(values))
+        return "-f", str(file)
 
     return write
 

@@ -11,7 +11,8 @@ CHART_KINDS = (
     "namespaces,gateways.gateway.networking.k8s.io,httproutes.gateway.networking.k8s.io,configmaps,services,"
     "serviceaccounts,deployments,statefulsets,daemonsets,jobs,cronjobs,virtualservices.networking.istio.io,"
     "destinationrules.networking.istio.io,peerauthentications.security.istio.io,"
-    "authorizationpolicies.security.istio.io,telemetries.telemetry.istio.io"
+    "authorizationpolicies.security.istio.io,telemetries.telemetry.istio.io,sidecars.networking.istio.io,"
+    "serviceentries.networking.istio.io,networkpolicies.networking.k8s.io"
 )
 
 
