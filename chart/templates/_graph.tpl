@@ -20,6 +20,13 @@ refuses>. */ -}}
 {{- end -}}
 {{- end -}}
 
+{{- /* Whether a component has that policy: dict "root" $ "component" <its values> "list" <accepts or refuses>. One without
+rules has it for its metrics, where its namespace refuses whom no policy lets in. */ -}}
+{{- define "ml-mesh.hasPolicy" -}}
+{{- $denied := and (eq .list "accepts") (get .root.Values.authorization.defaultDeny .component.namespace) -}}
+{{- if or (include "ml-mesh.anyOn" (get .component .list | default dict)) (and $denied (dig "metrics" "direct" false .component)) }}true{{ end -}}
+{{- end -}}
+
 {{- /* How AuthorizationPolicies hold in a namespace: dict "root" $ "key" <key of .Values.namespaces>. One of off, dry-run and
 enforce; YAML reads a bare `off` as false. */ -}}
 {{- define "ml-mesh.authorizationMode" -}}

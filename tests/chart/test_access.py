@@ -91,6 +91,9 @@ def test_refusals_are_a_policy_of_their_own(render: Render, written: Callable[..
     assert spec["action"] == "DENY"
     assert [rule["to"] for rule in spec["rules"]] == [[{"operation": {"methods": ["POST"]}}]]
     assert "features-access" not in {name for _, _, name in map(key, objects)}
+    values["components"]["features"]["metrics"] = {"port": 9000, "direct": True}
+    # Metrics that are let in are nothing to refuse.
+    assert find(render(*written(values)), "AuthorizationPolicy", "features-refuse")["spec"] == spec
 
 
 def _held(objects: list[dict[str, Any]]) -> dict[tuple[str, str], str]:
@@ -130,6 +133,47 @@ def test_how_policies_hold(
     }
     held = _held(render(*written({**values, "authorization": mode})))
     assert held == {place: dry for place, dry in expected.items() if dry is not None}
+
+
+def test_default_deny(render: Render, written: Callable[..., tuple[str, str]]) -> None:
+    """Where asked for, all pods of a namespace refuse whom no policy lets in; gateways stay open, and metrics."""
+    metrics = {"model-registry": {"metrics": {"port": 9000, "direct": True}}}
+    values = {"authorization": {"defaultDeny": {"serving": True, "training": False}}, "components": metrics}
+    objects = render(*written(values))
+    assert {key(policy)[1:] for policy in kinds(objects, "AuthorizationPolicy")} == {
+        ("ml-serving", "default-deny"),
+        ("ml-serving", "inference-access"),
+        ("ml-serving", "ml-gateway-open"),
+        ("ml-serving", "model-registry-access"),
+    }
+    assert find(objects, "AuthorizationPolicy", "default-deny")["spec"] == {}
+    assert find(objects, "AuthorizationPolicy", "ml-gateway-open")["spec"] == {
+        "targetRefs": [{"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "ml-gateway"}],
+        "action": "ALLOW",
+        "rules": [{}],
+    }
+    assert find(objects, "AuthorizationPolicy", "model-registry-access")["spec"]["rules"] == [
+        {"to": [{"operation": {"methods": ["GET"], "paths": ["/metrics"], "ports": ["9000"]}}]}
+    ]
+    dry = {"authorization": {**values["authorization"], "mode": "dry-run"}}
+    assert set(_held(render(*written({**values, **dry}))).values()) == {"true"}
+    off = {"authorization": {**values["authorization"], "mode": "off"}}
+    assert _held(render(*written({**values, **off}))) == {}
+
+
+def test_default_deny_of_the_demo_has_no_errors(stream: Callable[..., str]) -> None:
+    """Its routes lead to pods that then refuse: with rules for these no finding is left, and without them MLM402 is."""
+    deny = "authorization.defaultDeny.serving=true"
+    told = {
+        each.code
+        for each in rendered(stream("-f", "values/demo.yaml", "--set", deny)).findings
+        if each.severity == "error"
+    }
+    rules = ",".join(
+        f"components.{name}.accepts.all.gateways.ml-gateway=true" for name in ("kserve-predictor", "feature-store")
+    )
+    found = rendered(stream("-f", "values/demo.yaml", "--set", f"{deny},{rules}")).findings
+    assert (told, [each.code for each in found if each.severity == "error"]) == ({"MLM402"}, [])
 
 
 def test_long_names_are_cut_and_stay_two(render: Render, written: Callable[..., tuple[str, str]]) -> None:

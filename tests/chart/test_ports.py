@@ -127,6 +127,11 @@ def test_monitors(render: Render, written: Written) -> None:
             {"portNumber": 9000, "path": "/stats", "interval": "30s"},
         ],
     }
+    version = {"role": "model-registry", "namespace": "serving", "selector": {"app": "model-registry", "v": "1"}}
+    twice = {**registry(**DIRECT)["components"], "registry-v1": {**version, **DIRECT}}
+    assert (
+        find(render(*written({**on, "components": twice})), "PodMonitor", "model-registry")["spec"] == monitor["spec"]
+    )
     plain = find(objects, "PodMonitor", "feature-store")["spec"]["podMetricsEndpoints"]
     assert plain == [{**MERGED, "interval": "30s"}]
 
