@@ -138,7 +138,10 @@ def test_how_policies_hold(
 def test_default_deny(render: Render, written: Callable[..., tuple[str, str]]) -> None:
     """Where asked for, all pods of a namespace refuse whom no policy lets in; gateways stay open, and metrics."""
     metrics = {"model-registry": {"metrics": {"port": 9000, "direct": True}}}
-    values = {"authorization": {"defaultDeny": {"serving": True, "training": False}}, "components": metrics}
+    values: dict[str, Any] = {
+        "authorization": {"defaultDeny": {"serving": True, "training": False}},
+        "components": metrics,
+    }
     objects = render(*written(values))
     assert {key(policy)[1:] for policy in kinds(objects, "AuthorizationPolicy")} == {
         ("ml-serving", "default-deny"),

@@ -106,6 +106,44 @@ def test_policies_let_in_exactly_the_edges(
         )
 
 
+@pytest.mark.ends_connections
+def test_default_deny_shuts_pods_and_leaves_the_gateway_open(
+    mesh: Mesh, tmp_path: Path, frontend: Pod, outsider: Pod, measured: MeasuredBy
+) -> None:
+    """A pod that no rule speaks of refuses everybody; through the gateway its own route's target answers."""
+    gateway = mesh.pod("ml-serving", **{"gateway.networking.k8s.io/gateway-name": "ml-gateway"})
+    rules = {"all": {"gateways": {"ml-gateway": True}}}
+    values = {
+        "authorization": {"defaultDeny": {"serving": True}},
+        "components": {"kserve-predictor": {"accepts": rules}},
+    }
+    policies = [
+        each
+        for template in ("security/authorizationpolicies.yaml", "security/defaultdeny.yaml")
+        for each in derived(mesh, tmp_path, values, template)
+        if each["metadata"]["name"] != "inference-access"
+    ]
+    names = [each["metadata"]["name"] for each in policies]
+    assert names == ["kserve-predictor-access", "default-deny", "ml-gateway-open"]
+    mesh.apply(yaml.safe_dump_all(policies))
+
+    def through() -> int:
+        host = ("--header", "Host: inference.ml.example.com")
+        return outsider.call(f"http://{gateway.address}/v1/models/m", *host).status
+
+    try:
+        assert eventually(lambda: frontend.call("http://llm-service.ml-serving:8080/").status == 403)
+        assert eventually(lambda: frontend.call("http://kserve-predictor.ml-serving:8080/v1/models").status == 403)
+        assert eventually(lambda: through() == 200)
+        mesh.cluster.kubectl("delete", "authorizationpolicy", "ml-gateway-open", "--namespace", "ml-serving")
+        assert eventually(lambda: through() == 403)
+        measured("the graph: default deny", "pods 403, through the gateway 200; without its policy 403")
+    finally:
+        mesh.cluster.kubectl(
+            "delete", "authorizationpolicies", *names, "--namespace", "ml-serving", "--ignore-not-found"
+        )
+
+
 def clusters(pod: Pod) -> set[str]:
     """The hosts outside the pod that its Envoy knows."""
     names = [each["name"] for each in json.loads(pod.envoy("clusters?format=json"))["cluster_statuses"]]
