@@ -117,16 +117,11 @@ _again: "list[tuple[Document, dict[tuple[str, str], PodTemplate]]]" = []
 
 
 def _templates(document: "Document") -> "dict[tuple[str, str], PodTemplate]":
-    """A document's templates, read again at no cost: what a stream may hold was counted when it was read first."""
-    budget = document.stream.budget
-    left = budget.left
-    budget.left += document.end - document.start  # more than it has nodes
     try:
         found = (pod for item in objects(document, document.data) for pod in pod_templates(item))
         return {(pod.pointer, pod.part): pod for pod in found}
     finally:
         document.forget()
-        budget.left = left
 
 
 def _ports(spec: "dict[str, Any]") -> "tuple[tuple[str, int, str], ...]":

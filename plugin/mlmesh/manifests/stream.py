@@ -105,7 +105,7 @@ class Document:
     ``start``, ``body`` and ``end`` are offsets in the stream: the text, the first byte behind comments, the end.
     """
 
-    __slots__ = ("_data", "_kind", "_special", "body", "end", "index", "start", "stream")
+    __slots__ = ("_cost", "_data", "_kind", "_special", "body", "end", "index", "start", "stream")
 
     def __init__(self, stream: Stream, index: int, start: int, body: int, end: int) -> None:
         self.stream = stream
@@ -116,6 +116,7 @@ class Document:
         self._kind: str | None = None
         self._data: Any = None
         self._special = True
+        self._cost = 0  # nodes of the stream's budget that reading it took
 
     @property
     def text(self) -> bytes:
@@ -176,7 +177,10 @@ class Document:
         Parts may be shared: not to be changed. Raises InputError, with place and remedy, where Go or a limit refuses.
         """
         if self._data is None:
+            budget = self.stream.budget
+            left = budget.left = budget.left + self._cost  # however often it is read, it counts once
             self._data, self._special, root = self.reading(self.text, self.stream.values)
+            self._cost = left - budget.left
             self.stream.composed = (self, root)
         return self._data  # type: ignore[no-any-return]
 

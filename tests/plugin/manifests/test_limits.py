@@ -150,6 +150,17 @@ def test_nodes() -> None:
     assert allowed_nodes(12 * MAX_NODES) == 2 * MAX_NODES
 
 
+def test_a_document_counts_once_however_often_it_is_read() -> None:
+    """Rules read a document again for its lines and its pods: a stream is not refused for that."""
+    dense = read(b"---\n{a: [" + b"1," * (MAX_NODES // 2) + b"1]}\n---\n{a: [1]}\n")
+    for _ in range(5):
+        for each in dense.documents:
+            assert each.data
+            each.forget()
+    with pytest.raises(InputError, match="too many"):
+        data(b"{a: [" + b"1," * (MAX_NODES + 10) + b"1]}")
+
+
 def test_minified_json_is_within_the_limits() -> None:
     """Large JSON without a blank is no hostile text."""
     item = (
