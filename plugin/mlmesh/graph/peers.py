@@ -16,15 +16,11 @@ if TYPE_CHECKING:
 # What serves requests or metrics stays in the mesh: by number, of Ray Serve's HTTP and gRPC and of Ray's metrics, or by
 # the port's name.
 SERVING = frozenset({8000, 8080, 9000})
-_SERVES = re.compile(
-    r"^(http|grpc|h2c?\b|web|ui\b|serve\b|prom|tensorboard|dashboard|health)|(metrics|http|grpc|serve)$"
-)
+_SERVES = r"^(http|grpc|h2c?\b|web|ui\b|serve\b|prom|tensorboard|dashboard|health)|(metrics|http|grpc|serve)$"
 
 # What a training program is told to meet on: the arguments of torchrun, accelerate and deepspeed, and their variables.
-_ARGUMENTS = re.compile(
-    r"--(?:(?:rdzv[-_]endpoint|etcd[-_]endpoint)[= ]\s*\S*?:|(?:master|main[-_]process)[-_]port[= ]\s*)(\d+)"
-)
-_TORCHRUN = re.compile(r"\b(torchrun|torch\.distributed\.(run|launch))\b")
+_ARGUMENTS = r"--(?:(?:rdzv[-_]endpoint|etcd[-_]endpoint)[= ]\s*\S*?:|(?:master|main[-_]process)[-_]port[= ]\s*)(\d+)"
+_TORCHRUN = r"\b(torchrun|torch\.distributed\.(run|launch))\b"
 _VARIABLES = ("MASTER_PORT", "PET_MASTER_PORT", "PET_RDZV_ENDPOINT")
 _TORCHRUN_PORT = 29500
 
@@ -82,7 +78,7 @@ def _declared(pod: PodTemplate) -> set[int]:
         for port in _maps(container.get("ports")):
             number = port.get("containerPort")
             tcp = port.get("protocol", "TCP") == "TCP"
-            if isinstance(number, int) and tcp and not _SERVES.search(str(port.get("name", ""))):
+            if isinstance(number, int) and tcp and not re.search(_SERVES, str(port.get("name", ""))):
                 found.add(number)
         found |= _rendezvous(container)
     return found
@@ -113,8 +109,9 @@ def command(pod: PodTemplate) -> str:
 def _rendezvous(container: "dict[str, Any]") -> set[int]:
     told = set(_told(container))
     text = _command(container)
-    told |= {int(port) for port in _ARGUMENTS.findall(text)}
-    if not told and _TORCHRUN.search(text):
+    if "--" in text:
+        told |= {int(port) for port in re.findall(_ARGUMENTS, text)}
+    if not told and "torch" in text and re.search(_TORCHRUN, text):
         told = {_TORCHRUN_PORT}
     return {port for port in told if 0 < port <= 65535}
 

@@ -31,7 +31,7 @@ _ROUTER_PORT = 8000
 _MARKS = (b"torch", b"MASTER_PORT", b"rdzv", b"main_process_port", b"main-process-port", b"master_port", b"master-port")
 # Templates of pods that others run.
 _RUNTIMES = ("ClusterTrainingRuntime", "TrainingRuntime")
-_ALONE = re.compile(r"--standalone|--nnodes[= ]\s*1(?![\d:])")
+_ALONE = r"--standalone|--nnodes[= ]\s*1(?![\d:])"
 _SSH = (22, 2222)
 _TORCH = 29500
 
@@ -133,7 +133,7 @@ def _meetings(template: PodTemplate, templates: "list[PodTemplate]") -> "Iterato
         if _more(at(owner.data, "spec.trainer.numNodes")) and "torch" in str(at(owner.data, "spec.runtimeRef.name")):
             for port in sorted(rendezvous(template)) or (_TORCH,):
                 yield "the nodes of torchrun meet", port, ""
-    elif _several(template, templates) and not _ALONE.search(text):
+    elif _several(template, templates) and not re.search(_ALONE, text):
         served = (
             declared_ports(templates) if owner.group == OPERATOR else set()
         )  # its controller makes Services of them

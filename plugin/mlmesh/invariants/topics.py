@@ -125,8 +125,9 @@ WORDS: dict[str, tuple[bytes, ...]] = {  # one of these words, in a document of 
     "subsets": (b"subset",),
     "tokenroutes": (b"auth.claims", b"Auth.Claims"),
     "unsupported": (
-        b"ercent:",
-        b'ercent"',
+        b"percent:",
+        b'percent"',
+        b"mirrorPercent",
         b"mirror_percent",
         b"allowOrigin",
         b"LEAST_CONN",

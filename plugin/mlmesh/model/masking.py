@@ -11,6 +11,8 @@ _GUARDED = (
     r"(?i)pass(?:word|wd|phrase|code)|secret|(?<!max)(?<!max[-_])token(?!iz)|api[-_]?key|credential|private[-_]?key"
     r"|access[-_]?key|authorization|\bbearer\b|-----BEGIN"
 )
+# Whatever that matches has one of these, in small letters: most lines have none, which is known without compiling it.
+_PARTS = ("pass", "secret", "token", "key", "credential", "authorization", "bearer", "-----begin")
 _DATA = ("data", "stringData", "binaryData")  # of a Secret, which a List may hold
 _NAMING = ("name", "names", "ref", "refs")  # a Secret's name is none
 _KEY = r"""^(\s*(?:-\s+)*["']?)([\w./-]+)(["']?\s*:)(?:\s+(.*))?$"""
@@ -23,6 +25,8 @@ def masked(lines: "Sequence[str]") -> list[str]:
     Masked are the value, of any number of lines, whose key is a secret's, or whose neighbour ``name`` is (environment
     variables); a line that speaks of one and is no plain ``key: value``; and the argument in the line behind that.
     """
+    if _is_harmless(lines):
+        return list(lines)
     import re
 
     secret, key = re.compile(_GUARDED), re.compile(_KEY)
@@ -54,6 +58,17 @@ def masked(lines: "Sequence[str]") -> list[str]:
         argument = named_here and not argument and bool(secret.search(line))
         out.append(shown)
     return out
+
+
+def _is_harmless(lines: "Sequence[str]") -> bool:
+    """Whether no line can have anything to mask; of letters that are not ASCII nobody says so."""
+    text = "\n".join(lines)
+    if not text.isascii():
+        return False
+    small = text.lower()
+    return not any(part in small for part in _PARTS) and not any(
+        line.lstrip(" -\"'").startswith(_DATA) for line in lines
+    )
 
 
 def _without_value(match: "Match[str]") -> str:
