@@ -8,8 +8,10 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pytest
@@ -57,7 +59,7 @@ class Case(NamedTuple):
     do: str
     sidecar: Seen
     gateway: Seen
-    without: dict[str, tuple[str, Any]] = {}  # noqa: RUF012
+    without: Mapping[str, tuple[str, Any]] = MappingProxyType({})
     rule: int = CHAT
     flags: tuple[str, ...] = ("--body", "{}")
 
@@ -128,6 +130,10 @@ def run(program: str, policy: Path, *arguments: str) -> str:
     return subprocess.run(command, input=MANIFESTS, capture_output=True, text=True, check=True).stdout
 
 
+def _gives(way: Way, rule: int, status: int) -> bool:
+    return way.ask(rule).status == status
+
+
 @pytest.fixture(scope="module")
 def ways(
     mesh: Mesh, frontend: Pod, outsider: Pod, tmp_path_factory: pytest.TempPathFactory
@@ -147,7 +153,7 @@ def ways(
     )
     for way in both:
         for rule, status in ((CHAT, 200), (CLOSED, 503), (RESET, 503)):
-            assert eventually(lambda one=(way, rule, status): one[0].ask(one[1]).status == one[2])  # type: ignore[misc]
+            assert eventually(partial(_gives, way, rule, status))
     yield {way.name: way for way in both}
     mesh.cluster.kubectl("delete", "namespace", "behaves", "--wait=false")
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,10 @@ def mode(request: pytest.FixtureRequest, mesh: Mesh, tmp_path: Path) -> Iterator
     mesh.cluster.kubectl("delete", "authorizationpolicies", *names, "--namespace", "ml-serving")
 
 
+def _answers(pod: Pod, url: str, method: str, wanted: int) -> bool:
+    return pod.call(url, "--method", method).status == wanted
+
+
 @pytest.mark.ends_connections
 def test_policies_let_in_exactly_the_edges(
     mode: str, mesh: Mesh, frontend: Pod, stranger: Pod, measured: MeasuredBy
@@ -87,12 +92,7 @@ def test_policies_let_in_exactly_the_edges(
                 url = f"http://{callee}.ml-serving:{port}{path}"
                 edge = expected(caller, callee, method, path)
                 wanted = 200 if edge or mode == "dry-run" else 403
-                got = eventually(
-                    lambda pod=pod, url=url, method=method, wanted=wanted: (
-                        pod.call(url, "--method", method).status  # type: ignore[misc]
-                        == wanted
-                    )
-                )
+                got = eventually(partial(_answers, pod, url, method, wanted))
                 assert got, f"{caller} {method} {url}: not {wanted}"
                 tried, let_in = tried + 1, let_in + edge
     if mode == "dry-run":

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,7 @@ def test_an_http_route_beside_a_grpc_route(
         assert winning() == first
         time.sleep(1.1)  # ages are told in seconds
         mesh.apply("---".join(routes.values()))
-        assert all(eventually(lambda kind=kind: accepted(kind)) for kind in routes)  # type: ignore[misc]
+        assert all(eventually(partial(accepted, kind)) for kind in routes)
         wins = first if winner == "the older" else winner
         assert eventually(lambda: winning() == wins, 5)
         assert winning() == wins

@@ -81,7 +81,7 @@ def _timeout(rule: "Rule", release: "Release") -> "Iterator[Field]":
             f"too, ends after {LONGEST}s",
             f"timeout: {wanted:g} once Knative's ConfigMap config-defaults allows it; or, where KServe runs it without "
             f"Knative, the annotation serving.kserve.io/deploymentMode: {STANDARD}",
-            release,
+            release=release,
         )
     yield f"{rule.path}/timeout", given, reason + kserve.adjusted(given, wanted)
 
@@ -90,14 +90,14 @@ def _note_refused(rule: "Rule", release: "Release") -> None:
     own = rule.data["timeout"]
     if not isinstance(own, int) or isinstance(own, bool) or own < 0:
         said = f"timeout {own!r} of an InferenceService is no number of seconds: the API server refuses it"
-        _note("MLM219", rule, "/timeout", said, "a whole number without unit and quotes, such as 120", release)
+        _note("MLM219", rule, "/timeout", said, "a whole number without unit and quotes, such as 120", release=release)
     elif own > LONGEST and mode(rule.owner) == KNATIVE:
         said = (
             f"timeout {own} is above the {LONGEST}s that Knative takes unless its max-revision-timeout-seconds says "
             f"more: its webhook refuses the revision, and no new pod comes up"
         )
         remedy = f"timeout: {LONGEST}, or max-revision-timeout-seconds of {own} in Knative's ConfigMap config-defaults"
-        _note("MLM219", rule, "/timeout", said, remedy, release, severity=WARNING)
+        _note("MLM219", rule, "/timeout", said, remedy, release=release, severity=WARNING)
 
 
 def _note_short(rule: "Rule", release: "Release") -> None:
@@ -131,7 +131,7 @@ def _note_short(rule: "Rule", release: "Release") -> None:
         f"{what} serves {' and '.join(kind.name for kind in generating)}, and {who} ends every request, streams too, "
         f"after {seconds:g}s: the policy gives {wanted:g}s",
         remedy,
-        release,
+        release=release,
         operations=(operation,) if there else (),
     )
 
@@ -150,7 +150,7 @@ def _note_unknown(rule: "Rule", release: "Release") -> None:
         f"nothing tells what the {part} serves ({rule.reason}), so no timeout is derived for it: KServe ends its "
         f"requests, streams too, after {UNSET[STANDARD]}s, or Knative after {UNSET[KNATIVE]}s",
         "annotation mlmesh.dev/endpoint on the object names the types; or set its timeout",
-        release,
+        release=release,
     )
 
 
@@ -165,19 +165,19 @@ def _note_unsaid(rule: "Rule", words: list[str], release: "Release") -> None:
         + ("" if says else ": Istio repeats 2 times what no server began"),
         "nothing need be done where that will do; a VirtualService for the Service of its pods can say it to callers "
         "within the mesh",
-        release,
+        release=release,
     )
 
 
-def _note(  # noqa: PLR0917 - what a violation is made of
+def _note(
     code: str,
     rule: "Rule",
     path: str,
     message: str,
     remedy: str,
+    *,
     release: "Release",
     operations: "tuple[Operation, ...]" = (),
-    *,
     severity: str = "",
 ) -> None:
     violation = Violation(

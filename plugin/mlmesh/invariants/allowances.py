@@ -58,9 +58,10 @@ class Allowances:
                         yield from self._annotation(item, str(key), reason, codes)
             document.forget()
         carrier = release.policy.carrier
-        for index, entry in enumerate(self._globs if carrier is not None else ()):
+        if carrier is None:
+            return
+        for index, entry in enumerate(self._globs):
             if index not in self._used_globs:
-                assert carrier is not None  # noqa: S101
                 yield (
                     "MLM001",
                     Violation(

@@ -56,7 +56,9 @@ def route_not_attached(release: "Release") -> "Iterator[Violation]":
                 if parent.kind != "Gateway" or len(found) != 1 or parent.name in extended:
                     continue  # not here, or there twice: which of them nobody can tell
                 port = at(item.data, "spec.parentRefs")[int(parent.pointer.rpartition("/")[2])].get("port")
-                told = [_refuses(each, item, found[0], parent, port, release) for each in listeners(found[0])]
+                told = [
+                    _refuses(each, item, found[0], parent, port=port, release=release) for each in listeners(found[0])
+                ]
                 if told and all(told):
                     reasons = dict.fromkeys(refusal[0] for refusal in told if refusal)
                     remedies = dict.fromkeys(refusal[1] for refusal in told if refusal)
@@ -74,11 +76,12 @@ def route_not_attached(release: "Release") -> "Iterator[Violation]":
                     )
 
 
-def _refuses(  # noqa: PLR0917
+def _refuses(
     listener: "dict[str, Any]",
     item: "KubeObject",
     gateway: "KubeObject",
     parent: "Parent",
+    *,
     port: object,
     release: "Release",
 ) -> "Refusal | None":

@@ -48,12 +48,13 @@ class Sidecar:
         """Operations, from the object, that give the pods these annotations; none where the kind has no place."""
         return tuple(additions("", self.pod.owner.data, split(self.path), values)) if self.path and values else ()
 
-    def note(  # noqa: PLR0917
+    def note(
         self,
         code: str,
         place: str,
         message: str,
         remedy: str,
+        *,
         severity: str = "",
         operations: "tuple[Operation, ...]" = (),
     ) -> None:

@@ -102,22 +102,23 @@ def _patch(
             operations += _annotate(sidecar, derived_now)
         operations += _specify(sidecar, derived_now)
     if owner.group == KSERVE:
-        operations += _timeouts(owner, together, release, ours, derived_now, reasons)
+        operations += _timeouts(owner, together, release, ours, derived_now=derived_now, reasons=reasons)
     if not operations:
         return None
     names = dict.fromkeys(role.role for _, role in templates if role.sidecar)
     return stamped(owner, operations, list(derived_now), _why(reasons, len(templates)), ", ".join(names))
 
 
-def _timeouts(  # noqa: PLR0917 - the two last are the caller's own, to be added to
+def _timeouts(
     owner: "KubeObject",
     pods: "Sequence[PodTemplate]",
     release: Release,
     ours: "frozenset[str]",
+    *,
     derived_now: "dict[str, None]",
     reasons: "dict[str, list[str]]",
 ) -> "list[Operation]":
-    """The timeouts of KServe's objects, which hold both pods and routes."""
+    """The timeouts of KServe's objects, which hold both pods and routes; ``derived_now`` and ``reasons`` take them."""
     from mlmesh.endpoints.kserve_write import derived_fields, is_ours
 
     operations: list[Operation] = []
