@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST = $(BIN)/python -m pytest
 
-.PHONY: demo demo-down demo-mesh mesh-down test test-red test-long lint format docs lock bench tools clean
+.PHONY: demo demo-down demo-mesh mesh-down test test-red test-long lint format docs site lock bench tools version notes dist publish clean
 
 # The main job, from nothing, against a real API server; the cluster stays up until `make demo-down`.
 demo: $(VENV)/.ready
@@ -23,10 +23,11 @@ demo-mesh: $(VENV)/.ready
 mesh-down: $(VENV)/.ready
 	@$(BIN)/python -m dev.mesh.lab down
 
-# Every test, or those that ARGS names. What could not be built is told here, and by the tests that miss it.
+# Every test, shared by two processes, or those that ARGS names, by one. What could not be built is told here, and by the
+# tests that miss it.
 test: $(VENV)/.ready
 	@$(if $(ARGS),:,$(BIN)/python -m dev.toolchain >/dev/null || true)
-	@$(PYTEST) $(ARGS)
+	@$(PYTEST) $(or $(ARGS),--numprocesses 2 --no-loadscope-reorder)
 
 # The counter-proof of the mesh's tests: what each proves is taken away, and it must fail.
 test-red: $(VENV)/.ready
@@ -51,6 +52,10 @@ docs: $(VENV)/.ready
 	@$(BIN)/python -m dev.docs
 	@$(BIN)/python -m dev.chart_docs
 
+# The documentation as a site, in build/site/html. A link that leads nowhere ends it.
+site: $(VENV)/.ready
+	@$(BIN)/python -m dev.site
+
 # Raise every locked package to its newest version. No address gets into the file.
 lock: $(VENV)/.ready
 	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --extra dev --strip-extras --no-header \
@@ -63,8 +68,24 @@ bench: $(VENV)/.ready
 tools: $(VENV)/.ready
 	@$(BIN)/python -m dev.toolchain
 
+# Raise the one version of chart, plugin and package: make version V=0.2.0
+version: $(VENV)/.ready
+	@$(BIN)/python -m dev.version $(V)
+
+# What CHANGELOG.md says of the version.
+notes: $(VENV)/.ready
+	@$(BIN)/python -m dev.changelog
+
+# What is released, into dist/. ARGS says which key signs it, or that none does: make dist ARGS=--unsigned
+dist: $(VENV)/.ready
+	@$(BIN)/python -m dev.release $(ARGS)
+
+# Chart and plugin of dist/ into an OCI registry: make publish REGISTRY=registry.example.com/team
+publish: $(VENV)/.ready
+	@$(BIN)/python -m dev.release.publish $(REGISTRY) $(ARGS)
+
 clean:
-	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/.ready: requirements.lock pyproject.toml dev/bootstrap.py
 	@$(if $(PYTHON),,$(error no Python 3.11 or later was found; name one with PYTHON=))

@@ -7,7 +7,7 @@ share, so that one megabyte of a stream holds what every other megabyte holds.
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from benchmarks import bulk, workloads
+from benchmarks import bulk, meshes, workloads
 
 Maker = Callable[[int], str]
 
@@ -61,7 +61,27 @@ SMALL: dict[Maker, float] = {
     bulk.network_policy: 0.025,
 }
 
-STREAMS: dict[str, Mapping[Maker, float]] = {"large chart": LARGE, "CRDs": CRDS, "small documents": SMALL}
+# A mesh that is all rules: nothing is unread, a fifth of the objects are routes, and 10 MB are over 10,000 objects.
+MESH: dict[Maker, float] = {
+    workloads.workload: 0.30,
+    workloads.service: 0.10,
+    workloads.service_account: 0.06,
+    workloads.route: 0.09,
+    meshes.gateway_route: 0.11,
+    workloads.traffic_policy: 0.07,
+    workloads.access: 0.06,
+    meshes.callers: 0.06,
+    meshes.scope: 0.06,
+    meshes.strictness: 0.05,
+    meshes.outside: 0.04,
+}
+
+STREAMS: dict[str, Mapping[Maker, float]] = {
+    "large chart": LARGE,
+    "CRDs": CRDS,
+    "small documents": SMALL,
+    "mesh": MESH,
+}
 
 
 def documents(name: str, size: int) -> Iterator[str]:

@@ -1,17 +1,17 @@
-"""The list of values in the chart's README, written from values.yaml and its comments.
+"""What is made from values.yaml and the overlays: the list of values in the chart's README, and the chart's profiles.
 
-`python -m dev.chart_docs` writes it; with --check it only says whether the list is up to date (exit 1 if not).
+`python -m dev.chart_docs` writes them; with --check it only says whether they are up to date (exit 1 if not).
 """
 
 import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import yaml
 
-CHART = Path(__file__).resolve().parent.parent / "chart"
+from dev.chart_values import CHART, PROFILES, files, opened
+
 MARK = "<!-- What follows is written by `python -m dev.chart_docs` from values.yaml. -->\n"
 
 
@@ -70,16 +70,21 @@ def _code(text: str) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Write the README's list of values, or with --check compare it; 1 if it is out of date."""
+    """Write the files, or with --check compare them; 1 if one is out of date."""
     parser = argparse.ArgumentParser(prog="python -m dev.chart_docs", description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare only")
     check = parser.parse_args(arguments).check
-    readme = CHART / "README.md"
-    before = readme.read_text()
-    after = before.partition(MARK)[0] + MARK + "\n" + render((CHART / "values.yaml").read_text())
+    head = (CHART / "README.md").read_text().partition(MARK)[0]
+    made = files() | {"README.md": head + MARK + "\n" + render(opened((CHART / "values.yaml").read_text()))}
+    there = {"files/defaults.yaml", "README.md", *(f"{PROFILES}/{path.name}" for path in (CHART / PROFILES).glob("*"))}
+    before = {name: (CHART / name).read_text() for name in there if (CHART / name).exists()}
     if check:
-        return int(before != after)
-    readme.write_text(after)
+        return int(before != made)
+    (CHART / PROFILES).mkdir(exist_ok=True)
+    for name in before.keys() - made:
+        (CHART / name).unlink()
+    for name, text in made.items():
+        (CHART / name).write_text(text)
     return 0
 
 

@@ -8,6 +8,9 @@ import sys
 from typing import Any
 
 from dev.corpus_docs import corpus_page
+from dev.egress_docs import egress_page
+from dev.features import page as features_page
+from dev.snippets import page as snippets_page
 from dev.toolchain import ROOT
 from mlmesh.endpoints.catalogue import STREAMING, STRICTNESS, TYPES
 from mlmesh.endpoints.listing import block_text
@@ -58,6 +61,10 @@ read them from there.
 Layers, each over the one before: built-in defaults, the ConfigMap of an earlier run, the {KIND} of the stream, the
 files of `--policy` in their order. Maps merge, lists replace, `null` takes a setting away. Unknown keys and wrong units
 are refused, with exit code 2.
+
+`mlmesh policy export` writes the settings of a release as a file for other charts of the same platform, without the
+defaults and without the release's own name and namespace; a ConfigMap that `--policy` names tells nothing of these.
+`mlmesh policy schema` prints the form that a policy has, as JSON Schema.
 
 A pod's role comes from its label `mlmesh.dev/role`, else from the same label on its workload, else from the component
 whose `namespace` and `selector` fit, else from what the manifest says by itself ([roles.md](roles.md)). A route's
@@ -143,12 +150,16 @@ letters decides, an id's not counted. `%2F` is not decoded.
   HTTPRoute `PathPrefix` goes by whole elements, so `/v1/models/foo` does not take `/v1/models/foo:predict`. A verb
   (`:predict`) is a whole word for both.
 - a prefix that ends in no tail (`/`, `/v1`, `/v1/audio`) tells **nothing**, and neither does one that ends in a listing
-  with other types below it (`/v1/models`, `/v2`, `/v2/models/M`): which of them clients call, no path says.
+  with other types below it (`/v1/models`, `/v2`, `/v2/models/M`): which of them clients call, no path says. A match of
+  the method GET alone takes no predictions, so there `/v1/models` is a listing.
 - **regular expression** (VirtualService `regex`, HTTPRoute and GRPCRoute `RegularExpression`): the paths that it stands
   for in a whole match. Alternatives, optional parts, escapes and small classes are spelt out, and each spelling must
   tell a type. One that ends in any text is a prefix. A wildcard may stand for a base or an id; what else it can spell
   before a tail comes along (`.*/completions` takes `/chat/completions`). What RE2 cannot compile is refused, with exit
   code 2.
+- **a path that is rewritten** (`rewrite.uri`, the filter `URLRewrite`): what the server gets is read like a match of
+  its own, and goes before what is matched. Where it tells nothing, what is matched does. `uriRegexRewrite` is not
+  followed.
 - **gRPC** is the path `/package.Service/Method`, without a base, on any kind of route. A method has its type, a service
   the types of all its methods, a method without a service those of that name.
 
@@ -204,6 +215,9 @@ A rule's severity is changed for a release in its policy, `invariants.severity.<
 object is excused by an annotation on it with a reason: `{PREFIX}<CODE>: <reason>`. Objects of charts that carry
 no annotation are named in the policy, `invariants.allow`. What excuses nothing is told. What they say of public
 charts is in [corpus.md](corpus.md).
+
+The examples on the pages of the rules are small, and are judged without MLM212, MLM305 and MLM506, of which nearly all
+of them would speak.
 
 | code | rule | severity | evidence | fix | what it finds |
 |---|---|---|---|---|---|
@@ -341,6 +355,9 @@ PAGES = {
     "docs/roles.md": roles_page,
     "docs/rules.md": rules_page,
     "docs/corpus.md": corpus_page,
+    "docs/egress.md": egress_page,
+    "docs/features.md": features_page,
+    "docs/snippets.md": snippets_page,
 }
 
 

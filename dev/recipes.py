@@ -125,6 +125,10 @@ PROGRAMS: dict[str, GoProgram | GoSources | Wheel] = {
         ),
     ),
     "endpoint-picker": _program("sigs.k8s.io/gateway-api-inference-extension", _INFERENCE, "/cmd/epp", "epp"),
+    "body-based-router": _program("sigs.k8s.io/gateway-api-inference-extension", _INFERENCE, "/cmd/bbr", "bbr"),
+    "crane": _program("github.com/google/go-containerregistry", "v0.22.1", "/cmd/crane", "crane"),
+    "oras": _program("oras.land/oras", "v1.3.6", "/cmd/oras", "oras"),
+    "helmfile": _program("github.com/helmfile/helmfile", "v1.8.0", "", "helmfile"),
     "conftest": _program("github.com/open-policy-agent/conftest", "v0.71.1", "", "conftest"),
     "helm-unittest": _program("github.com/helm-unittest/helm-unittest", "v1.1.2", "/cmd/helm-unittest", "untt"),
     "kubeconform": _program("github.com/yannh/kubeconform", "v0.8.0", "/cmd/kubeconform", "kubeconform"),
@@ -133,6 +137,8 @@ PROGRAMS: dict[str, GoProgram | GoSources | Wheel] = {
 }
 
 _CHARTS = "manifests/charts"
+_FLUX = "v1.9.6"  # of both controllers; helm-controller is not to be had as a module
+_ARGO_CD = "v3.5.7"
 
 FILES: dict[str, tuple[ModuleFile, ...]] = {
     "crds": (
@@ -154,6 +160,19 @@ FILES: dict[str, tuple[ModuleFile, ...]] = {
         ModuleFile("istio.io/istio", _ISTIO, f"{_CHARTS}/base", "base"),
         ModuleFile("istio.io/istio", _ISTIO, f"{_CHARTS}/istio-control/istio-discovery", "istiod"),
     ),
+    "argo-cd": (
+        ModuleFile("github.com/argoproj/argo-cd/v3", _ARGO_CD, "manifests/crds/application-crd.yaml", "."),
+        ModuleFile("github.com/argoproj/argo-cd/v3", _ARGO_CD, "manifests/base/repo-server/*deployment.yaml", "."),
+        ModuleFile("github.com/argoproj/argo-cd/v3", _ARGO_CD, "cmpserver/plugin/config.go", "."),
+        ModuleFile("github.com/argoproj/argo-cd/v3", _ARGO_CD, "reposerver/apiclient/repository.pb.go", "."),
+    ),
+    "flux-crds": (
+        ModuleFile("github.com/fluxcd/source-controller", _FLUX, "config/crd/bases/*_ocirepositories.yaml", "."),
+        ModuleFile("github.com/fluxcd/kustomize-controller", _FLUX, "config/crd/bases/*.yaml", "."),
+    ),
     "istio-messages": (ModuleFile("istio.io/istio", _ISTIO, "pkg/config/analysis/msg/messages.yaml", "."),),
+    "sarif-schema": (  # the standard's own, in a Go file
+        ModuleFile("github.com/owenrumney/go-sarif/v3", "v3.3.1", "pkg/report/v210/sarif/schema.go", "."),
+    ),
     "envoy-bootstrap": (ModuleFile("istio.io/istio", _ISTIO, "tools/packaging/common/envoy_bootstrap.json", "."),),
 }

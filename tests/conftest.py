@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from xdist.remote import Producer
 
 from dev.cache import cache_dir
 from dev.cluster import Cluster
@@ -19,6 +20,7 @@ from dev.toolchain import tool as get_tool
 from tests.support.clusters import TestCluster, end_abandoned
 from tests.support.running import EXCUSES, no_data, skips_are_failures
 from tests.support.running import not_run as end_as_not_run
+from tests.support.workers import ByFile, mesh_first
 
 T = TypeVar("T")
 
@@ -26,6 +28,18 @@ T = TypeVar("T")
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--red`, for tests/mesh. Only here are options heard in time."""
     parser.addoption("--red", action="store_true", help="take away what each mesh test proves; it must then fail")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    """Where several processes share the run, by file."""
+    return ByFile(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In such a run the mesh begins."""
+    if hasattr(config, "workerinput"):
+        mesh_first(items)
 
 
 @pytest.fixture(scope="session")

@@ -1,22 +1,18 @@
 {{- /* The graph of who calls whom, from the caller's side: `calls` of the components, and what `accepts` of others say. */ -}}
 
 {{- /* Whom each component calls, as JSON by component: maps `components`, `models` and `llm` of keys that are on, and `hosts`
-with the hosts outside: the root context. */ -}}
+as ml-mesh.outsideHosts gives them: the root context. */ -}}
 {{- define "ml-mesh.calls" -}}
 {{- $calls := dict -}}
 {{- range $name, $component := .Values.components -}}
 {{- if include "ml-mesh.on" $component -}}
-{{- $own := dict "components" dict "models" dict "llm" dict "hosts" dict -}}
+{{- $own := dict "components" dict "models" dict "llm" dict -}}
 {{- range $map := list "components" "models" "llm" -}}
 {{- range $key, $called := dig "calls" $map dict $component -}}
 {{- if and $called (include "ml-mesh.on" (get (get $.Values $map) $key)) }}{{- $_ := set (get $own $map) $key true -}}{{- end -}}
 {{- end -}}
 {{- end -}}
-{{- range $host, $settings := dig "calls" "hosts" dict $component -}}
-{{- if and (kindIs "map" $settings) (dig "enabled" true $settings) -}}
-{{- $_ := set $own.hosts $host (dict "port" ($settings.port | default 443 | int) "protocol" ($settings.protocol | default "TLS")) -}}
-{{- end -}}
-{{- end -}}
+{{- $_ := set $own "hosts" (include "ml-mesh.outsideHosts" (dict "root" $ "component" $component) | fromJson) -}}
 {{- $_ := set $calls $name $own -}}
 {{- end -}}
 {{- end -}}

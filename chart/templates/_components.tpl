@@ -5,7 +5,7 @@
 
 {{- /* The name of the ServiceAccount that a gateway runs as: dict "name" <gateway> "gateway" <its values>. */ -}}
 {{- define "ml-mesh.gatewayAccount" -}}
-{{- .gateway.serviceAccount | default (printf "%s-%s" .name .gateway.gatewayClassName) -}}
+{{- .gateway.serviceAccount | default (printf "%s-%s" .name (.gateway.gatewayClassName | default "istio")) -}}
 {{- end -}}
 
 {{- /* The hosts that the components provide, as a JSON list of full names: the root context. */ -}}
@@ -17,6 +17,15 @@
 {{- end -}}
 {{- end -}}
 {{- toJson $hosts -}}
+{{- end -}}
+
+{{- /* The pod template of a component's workload as the user wrote it, as JSON: <the workload's values>. */ -}}
+{{- define "ml-mesh.userTemplate" -}}
+{{- $spec := .spec | default dict -}}
+{{- if eq (default "" .kind) "CronJob" -}}
+{{- $spec = ($spec.jobTemplate | default dict).spec | default dict -}}
+{{- end -}}
+{{- $spec.template | default dict | toJson -}}
 {{- end -}}
 
 {{- /* What the chart adds to a pod template: labels and the ServiceAccount's name, laid over the user's template, and
@@ -32,7 +41,7 @@ dict "name" <component> "component" <its values> "template" <the pod template>. 
   "prometheus.io/port" (include "ml-mesh.containerPort" (dict "component" .component "port" $port))
   "prometheus.io/path" (include "ml-mesh.metricsPath" .)
 -}}
-{{- $annotations = merge (dig "metadata" "annotations" dict .template | deepCopy) $annotations -}}
+{{- $annotations = merge ((.template.metadata | default dict).annotations | default dict | deepCopy) $annotations -}}
 {{- end -}}
 {{- $ours := dict
   "metadata" (merge (dict "labels" $labels) ($annotations | empty | ternary dict (dict "annotations" $annotations)))
@@ -45,13 +54,11 @@ dict "name" <component> "component" <its values> "template" <the pod template>. 
 {{- define "ml-mesh.workloadSpec" -}}
 {{- $kind := .component.workload.kind -}}
 {{- $spec := deepCopy .component.workload.spec -}}
-{{- if eq $kind "CronJob" -}}
-{{- $template := dig "jobTemplate" "spec" "template" dict $spec -}}
+{{- $template := include "ml-mesh.userTemplate" .component.workload | fromJson -}}
 {{- $template = include "ml-mesh.podTemplate" (dict "name" .name "component" .component "template" $template) | fromYaml -}}
+{{- if eq $kind "CronJob" -}}
 {{- $spec = mergeOverwrite $spec (dict "jobTemplate" (dict "spec" (dict "template" $template))) -}}
 {{- else -}}
-{{- $template := dig "template" dict $spec -}}
-{{- $template = include "ml-mesh.podTemplate" (dict "name" .name "component" .component "template" $template) | fromYaml -}}
 {{- $_ := set $spec "template" $template -}}
 {{- end -}}
 {{- if has $kind (list "Deployment" "StatefulSet" "DaemonSet") -}}
@@ -68,7 +75,7 @@ The template of a Job cannot change, so its name holds a hash of all that goes i
 chart's version, and the role's sidecar and its kind, which the post-renderer writes after rendering. */ -}}
 {{- define "ml-mesh.workloadName" -}}
 {{- if eq .component.workload.kind "Job" -}}
-{{- $sidecar := dig .component.role dict (deepCopy .root.Values.policy.sidecars) -}}
+{{- $sidecar := dig .component.role dict (deepCopy (.root.Values.policy.sidecars | default dict)) -}}
 {{- $native := .root.Values.policy.mesh.nativeSidecars -}}
 {{- $hash := list .spec .root.Chart.Version $sidecar $native | toJson | sha256sum | trunc 8 -}}
 {{- printf "%s-%s" (.name | trunc 54 | trimSuffix "-") $hash -}}

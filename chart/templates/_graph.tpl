@@ -20,11 +20,22 @@ refuses>. */ -}}
 {{- end -}}
 {{- end -}}
 
-{{- /* Whether a component has that policy: dict "root" $ "component" <its values> "list" <accepts or refuses>. One without
-rules has it for its metrics, where its namespace refuses whom no policy lets in. */ -}}
+{{- /* Whether a component has that policy: dict "root" $ "name" <component> "component" <its values> "list" <accepts or
+refuses>. One without rules has it for the tokens that it reads, and for its metrics where its namespace refuses whom no policy
+lets in. */ -}}
 {{- define "ml-mesh.hasPolicy" -}}
+{{- $rules := include "ml-mesh.anyOn" (get .component .list | default dict) -}}
 {{- $denied := and (eq .list "accepts") (get .root.Values.authorization.defaultDeny .component.namespace) -}}
-{{- if or (include "ml-mesh.anyOn" (get .component .list | default dict)) (and $denied (dig "metrics" "direct" false .component)) }}true{{ end -}}
+{{- $metrics := and $denied (or (dig "metrics" "direct" false .component) (include "ml-mesh.scrapers" . | fromJsonArray)) -}}
+{{- $reads := and (eq .list "accepts") (include "ml-mesh.readsTokens" (dict "root" .root "map" "components" "name" .name)) -}}
+{{- if or $rules $metrics $reads }}true{{ end -}}
+{{- end -}}
+
+{{- /* Whether a gateway has a policy, for its rules or for the tokens that it reads: dict "root" $ "name" <gateway> "gateway"
+<its values>. */ -}}
+{{- define "ml-mesh.gatewayHasPolicy" -}}
+{{- include "ml-mesh.anyOn" .gateway.accepts -}}
+{{- include "ml-mesh.readsTokens" (dict "root" .root "map" "gateways" "name" .name) -}}
 {{- end -}}
 
 {{- /* How AuthorizationPolicies hold in a namespace: dict "root" $ "key" <key of .Values.namespaces>. One of off, dry-run and
@@ -52,14 +63,19 @@ enforce; YAML reads a bare `off` as false. */ -}}
 {{- range $key, $named := .rule.callers -}}
 {{- $caller := get $root.Values.callers $key -}}
 {{- if and $named (include "ml-mesh.on" $caller) -}}
-{{- $found = append $found (dict "key" $caller.namespace "serviceAccount" $caller.serviceAccount "ours" true) -}}
+{{- /* Where the release brings the pods it knows their ServiceAccounts; a namespace that it only creates is others'. */ -}}
+{{- $ours := false -}}
+{{- range $component := $root.Values.components -}}
+{{- if and (include "ml-mesh.on" $component) (eq $component.namespace $caller.namespace) }}{{- $ours = true -}}{{- end -}}
+{{- end -}}
+{{- $found = append $found (dict "key" $caller.namespace "serviceAccount" $caller.serviceAccount "ours" $ours) -}}
 {{- end -}}
 {{- end -}}
 {{- range $key, $named := .rule.gateways -}}
 {{- $gateway := get $root.Values.gateways $key -}}
 {{- if and $named (include "ml-mesh.on" $gateway) -}}
 {{- $account := include "ml-mesh.gatewayAccount" (dict "name" $key "gateway" $gateway) -}}
-{{- $found = append $found (dict "key" $gateway.namespace "serviceAccount" $account "ours" true) -}}
+{{- $found = append $found (dict "key" $gateway.namespace "serviceAccount" $account "ours" (dig "create" true $gateway)) -}}
 {{- end -}}
 {{- end -}}
 {{- range $key, $named := .rule.components -}}
@@ -72,13 +88,14 @@ enforce; YAML reads a bare `off` as false. */ -}}
 {{- $callers := list -}}
 {{- range $found -}}
 {{- $principal := include "ml-mesh.principal" (merge (dict "root" $root) .) -}}
-{{- $created := dig .key "create" false (deepCopy $root.Values.namespaces) -}}
+{{- $created := dig .key "create" false (deepCopy ($root.Values.namespaces | default dict)) -}}
 {{- $callers = append $callers (dict "principal" $principal "external" (not (and $created .ours))) -}}
 {{- end -}}
 {{- toJson $callers -}}
 {{- end -}}
 
-{{- /* What a rule speaks of, as a JSON list of Istio's operations: dict "component" <its values> "rule" <the rule>. */ -}}
+{{- /* What a rule speaks of, as a JSON list of Istio's operations: dict "component" <its values; empty for a gateway> "rule"
+<the rule>. */ -}}
 {{- define "ml-mesh.operations" -}}
 {{- $component := .component -}}
 {{- $where := dict -}}
@@ -89,6 +106,7 @@ enforce; YAML reads a bare `off` as false. */ -}}
 {{- end -}}
 {{- $where = dict "ports" $ports -}}
 {{- end -}}
+{{- with .rule.hosts }}{{- $_ := set $where "hosts" . }}{{- end -}}
 {{- $operations := list -}}
 {{- if or .rule.methods .rule.paths (not .rule.grpc) -}}
 {{- $operation := deepCopy $where -}}

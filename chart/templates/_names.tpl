@@ -11,7 +11,7 @@
 {{- /* The real name of a namespace: dict "root" $ "key" <key of .Values.namespaces>. Empty for an unknown key, which
 checks.yaml reports. */ -}}
 {{- define "ml-mesh.namespace" -}}
-{{- dig .key "name" "" (deepCopy .root.Values.namespaces) -}}
+{{- dig .key "name" "" (deepCopy (.root.Values.namespaces | default dict)) -}}
 {{- end -}}
 
 {{- /* The full name of a host: dict "root" $ "host" <name> "key" <key of .Values.namespaces>. Istio completes only names
@@ -33,16 +33,17 @@ without a dot. */ -}}
 {{- define "ml-mesh.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ toYaml .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/part-of: ml-mesh
 {{- end -}}
 
-{{- /* Metadata of an object: dict "root" $ "name" <name> "key" <key of .Values.namespaces> "annotations" <map or nil>. */ -}}
+{{- /* Metadata of an object: dict "root" $ "name" <name> "key" <key of .Values.namespaces> "annotations" <map or nil> "is"
+<"address" or "identity" where others know it by its name, which then stays in a release of one team>. */ -}}
 {{- define "ml-mesh.metadata" -}}
-name: {{ .name }}
-namespace: {{ include "ml-mesh.namespace" . }}
+name: {{ empty .is | ternary (include "ml-mesh.unique" .) .name | toYaml }}
+namespace: {{ include "ml-mesh.namespace" . | toYaml }}
 labels:
   {{- include "ml-mesh.labels" .root | nindent 2 }}
 {{- with .annotations }}

@@ -4,7 +4,7 @@
 {{- define "ml-mesh.peer" -}}
 - namespaceSelector:
     matchLabels:
-      kubernetes.io/metadata.name: {{ include "ml-mesh.namespace" . }}
+      kubernetes.io/metadata.name: {{ include "ml-mesh.namespace" . | toYaml }}
   {{- with .labels }}
   podSelector:
     matchLabels:
@@ -24,7 +24,7 @@
 {{- range $key, $named := .rule.gateways }}
 {{- $gateway := get $root.Values.gateways $key }}
 {{- if and $named (include "ml-mesh.on" $gateway) }}
-{{ include "ml-mesh.peer" (dict "root" $root "key" $gateway.namespace "labels" (dict "gateway.networking.k8s.io/gateway-name" $key)) }}
+{{ include "ml-mesh.peer" (dict "root" $root "key" $gateway.namespace "labels" ($gateway.podLabels | default (dict "gateway.networking.k8s.io/gateway-name" $key))) }}
 {{- end }}
 {{- end }}
 {{- range $key, $named := .rule.components }}
@@ -35,7 +35,7 @@
 {{- end }}
 {{- end -}}
 
-{{- /* What reaches the pods of a component, as YAML: dict "root" $ "component" <its values>. */ -}}
+{{- /* What reaches the pods of a component, as YAML: dict "root" $ "name" <component> "component" <its values>. */ -}}
 {{- define "ml-mesh.ingress" -}}
 {{- $root := .root -}}
 {{- $component := .component -}}
@@ -52,18 +52,30 @@
     - podSelector:
         matchLabels:
           {{- toYaml $component.selector | nindent 10 }}
+{{- range $scraper := include "ml-mesh.scrapers" (dict "root" $root "name" .name) | fromJsonArray }}
+# The endpoint picker of the pool {{ $scraper.pool }} asks for metrics.
+- from:
+    {{- include "ml-mesh.peer" (merge (dict "root" $root) $scraper) | nindent 4 }}
+  ports:
+    {{- range $scraper.ports }}
+    - {port: {{ int . }}, protocol: TCP}
+    {{- end }}
+{{- end }}
 {{- range $rule := $component.accepts }}
 {{- if include "ml-mesh.on" $rule }}
-- from:
-    {{- include "ml-mesh.rulePeers" (dict "root" $root "rule" $rule) | trim | nindent 4 }}
-  {{- with $rule.ports }}
-  ports:
-    {{- range $port := . }}
-    - {port: {{ include "ml-mesh.containerPort" (dict "component" $component "port" $port) }}, protocol: TCP}
-    {{- end }}
-    # By which callers in ambient mode come.
-    - {port: 15008, protocol: TCP}
-  {{- end }}
+{{- $admitted := dict }}
+{{- with include "ml-mesh.rulePeers" (dict "root" $root "rule" $rule) | fromYamlArray }}{{- $_ := set $admitted "from" . }}{{- end }}
+{{- with $rule.ports }}
+{{- $ports := list }}
+{{- range $port := . }}
+{{- $number := include "ml-mesh.containerPort" (dict "component" $component "port" $port) | int }}
+{{- $ports = append $ports (dict "port" $number "protocol" "TCP") }}
+{{- end }}
+{{- /* By the last one callers in ambient mode come. */}}
+{{- $_ := set $admitted "ports" (append $ports (dict "port" 15008 "protocol" "TCP")) }}
+{{- end }}
+{{- /* A rule that names nobody demands a token, whoever sends it. */}}
+{{ list $admitted | toYaml }}
 {{- end }}
 {{- end }}
 {{- end -}}
@@ -108,7 +120,7 @@ ml-mesh.calls>. */ -}}
 - to:
     - namespaceSelector:
         matchLabels:
-          kubernetes.io/metadata.name: {{ $root.Values.policy.mesh.rootNamespace }}
+          kubernetes.io/metadata.name: {{ toYaml $root.Values.policy.mesh.rootNamespace }}
   ports:
     - {port: 15012, protocol: TCP}
 # Pods of one component among themselves.
@@ -125,13 +137,19 @@ ml-mesh.calls>. */ -}}
 - to:
     {{- include "ml-mesh.peer" (merge (dict "root" $root) .) | nindent 4 }}
 {{- end }}
-{{- range $host, $settings := .call.hosts }}
-# {{ $host }}: policies know no names.
+{{- $ports := list -}}
+{{- range $calls := .call.hosts -}}
+{{- range $call := $calls }}{{- $ports = append $ports ($call.targetPort | default $call.port | int) }}{{- end -}}
+{{- end -}}
+{{- with $ports | uniq | sortAlpha }}
+# Hosts outside: policies know no names.
 - to:
     - ipBlock: {cidr: 0.0.0.0/0}
     - ipBlock: {cidr: "::/0"}
   ports:
-    - {port: {{ int $settings.port }}, protocol: TCP}
+    {{- range . }}
+    - {port: {{ . }}, protocol: TCP}
+    {{- end }}
 {{- end }}
 {{- with $root.Values.networkPolicies.egress.always }}
 {{ toYaml . }}

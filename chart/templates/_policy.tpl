@@ -21,16 +21,25 @@
 {{- range $rule := $route.rules -}}
 {{- if include "ml-mesh.on" $rule -}}
 {{- range $host, $backend := $rule.backends -}}
-{{- if include "ml-mesh.on" $backend -}}
-{{- $named = append $named (dict "root" $ "host" $host "key" $route.namespace) -}}
+{{- if and (include "ml-mesh.on" $backend) (eq (default "Service" $backend.kind) "Service") -}}
+{{- $key := include "ml-mesh.backendKey" (dict "route" $route "backend" $backend) -}}
+{{- $named = append $named (dict "root" $ "host" $host "key" $key) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $pool := include "ml-mesh.pools" . | fromJson -}}
+{{- if not $pool.picker.create -}}
+{{- $named = append $named (dict "root" $ "host" $pool.picker.name "key" $pool.namespace) -}}
 {{- end -}}
 {{- end -}}
 {{- $provided := include "ml-mesh.providedHosts" . | fromJsonArray -}}
-{{- $hosts := .Values.policy.external.hosts -}}
+{{- $hosts := .Values.policy.external.hosts | default list -}}
+{{- range $call := include "ml-mesh.calls" . | fromJson -}}
+{{- range $host, $_ := $call.hosts }}{{- $hosts = append $hosts $host }}{{- end -}}
+{{- end -}}
 {{- range $named -}}
 {{- $host := include "ml-mesh.fqdn" . -}}
 {{- if not (has $host $provided) -}}
@@ -43,7 +52,7 @@
 {{- /* The principals that the values name and nobody in this release has, as a JSON list: the root context. Those in
 namespaces that it does not create, and those of components that it does not deploy. */ -}}
 {{- define "ml-mesh.externalPrincipals" -}}
-{{- $principals := .Values.policy.external.principals -}}
+{{- $principals := .Values.policy.external.principals | default list -}}
 {{- range $component := .Values.components -}}
 {{- if include "ml-mesh.on" $component -}}
 {{- range $rules := list $component.accepts $component.refuses -}}
@@ -55,6 +64,16 @@ namespaces that it does not create, and those of components that it does not dep
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- range $caller := $component.adminCallers -}}
+{{- if include "ml-mesh.on" $caller -}}
+{{- $principals = append $principals (include "ml-mesh.principal" (dict "root" $ "key" $caller.namespace "serviceAccount" $caller.serviceAccount)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $pool := include "ml-mesh.pools" . | fromJson -}}
+{{- if and (not $pool.picker.create) $pool.picker.sidecar $pool.picker.serviceAccount -}}
+{{- $principals = append $principals (include "ml-mesh.principal" (dict "root" $ "key" $pool.namespace "serviceAccount" $pool.picker.serviceAccount)) -}}
 {{- end -}}
 {{- end -}}
 {{- $principals | uniq | sortAlpha | toJson -}}
@@ -74,7 +93,13 @@ namespaces that it does not create, and those of components that it does not dep
 {{- $external := dict -}}
 {{- with include "ml-mesh.externalHosts" . | fromJsonArray }}{{- $_ := set $external "hosts" . }}{{- end -}}
 {{- with include "ml-mesh.externalPrincipals" . | fromJsonArray }}{{- $_ := set $external "principals" . }}{{- end -}}
-{{- with .Values.policy.external.gateways }}{{- $_ := set $external "gateways" . }}{{- end -}}
+{{- $gateways := .Values.policy.external.gateways | default list -}}
+{{- range $name, $gateway := .Values.gateways -}}
+{{- if and (include "ml-mesh.on" $gateway) (not (include "ml-mesh.createsGateway" $gateway)) -}}
+{{- $gateways = append $gateways (printf "%s/%s" (include "ml-mesh.namespace" (dict "root" $ "key" $gateway.namespace)) $name) -}}
+{{- end -}}
+{{- end -}}
+{{- with $gateways | uniq }}{{- $_ := set $external "gateways" . }}{{- end -}}
 {{- $spec := dict
   "release" (dict "name" .Release.Name "namespace" .Release.Namespace)
   "requires" (index .Chart.Annotations "mlmesh.dev/requires")
@@ -84,7 +109,7 @@ namespaces that it does not create, and those of components that it does not dep
 {{- with .Values.policy.sidecars }}{{- $_ := set $spec "sidecars" . }}{{- end -}}
 {{- $endpoints := dict -}}
 {{- range $key := list "types" "objectives" "retryBudget" -}}
-{{- with dig $key dict (deepCopy $.Values.policy.endpoints) }}{{- $_ := set $endpoints $key . }}{{- end -}}
+{{- with dig $key dict (deepCopy ($.Values.policy.endpoints | default dict)) }}{{- $_ := set $endpoints $key . }}{{- end -}}
 {{- end -}}
 {{- with $endpoints }}{{- $_ := set $spec "endpoints" . }}{{- end -}}
 {{- $invariants := dict -}}

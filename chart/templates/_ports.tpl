@@ -9,9 +9,8 @@
 {{- if regexMatch "^[0-9]+$" (toString $target) -}}
 {{- $target -}}
 {{- else if kindIs "string" $target -}}
-{{- $workload := .component.workload | default dict -}}
-{{- $template := dig "spec" "jobTemplate" "spec" "template" dict $workload | default (dig "spec" "template" dict $workload) -}}
-{{- range dig "spec" "containers" list $template -}}
+{{- $template := include "ml-mesh.userTemplate" (.component.workload | default dict) | fromJson -}}
+{{- range ($template.spec | default dict).containers -}}
 {{- range .ports -}}
 {{- if eq (default "" .name) $target }}{{ int .containerPort }}{{ end -}}
 {{- end -}}

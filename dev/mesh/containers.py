@@ -72,6 +72,15 @@ def tcp_ports(container: Object) -> list[int]:
     return [each["containerPort"] for each in container.get("ports") or [] if each.get("protocol", "TCP") == "TCP"]
 
 
+def named(container: Object, name: str) -> list[int]:
+    """The numbers of the container's ports with this name, or with it before a hyphen."""
+    return [
+        each["containerPort"]
+        for each in container.get("ports") or []
+        if str(each.get("name", "")).partition("-")[0] == name
+    ]
+
+
 def _expanded(text: str, values: dict[str, str]) -> str:
     return _REFERENCE.sub(lambda found: values.get(found[1], found[0]), text)
 

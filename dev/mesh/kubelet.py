@@ -140,7 +140,8 @@ class Kubelet:
     def _name(self, sandbox: Sandbox, services: Services) -> None:
         if sandbox.ending:
             return
-        wanted = (services.hosts(sandbox.namespace), services.nat_rules() if sandbox.mapped else "")
+        aliases = sandbox.pod["spec"].get("hostAliases") or []
+        wanted = (services.hosts(sandbox.namespace, aliases), services.nat_rules() if sandbox.mapped else "")
         if self._written.get(sandbox.netns) == wanted:
             return
         self._written[sandbox.netns] = wanted

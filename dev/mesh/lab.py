@@ -100,7 +100,7 @@ class Mesh:
             raise StepError(f"helm install failed: {done.stderr}{done.stdout}")
         self.wait_for_pods()
 
-    def wait_for_pods(self, seconds: float = 120) -> None:
+    def wait_for_pods(self, seconds: float = 180) -> None:
         """Wait until every pod that the API holds, and every one that a workload asks for, is ready or has ended."""
         deadline = time.monotonic() + seconds
         while not self._all_ready():

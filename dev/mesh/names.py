@@ -23,10 +23,11 @@ class Services(NamedTuple):
             slices.setdefault((each["metadata"]["namespace"], owner), []).append(each)
         return cls(api.items("/api/v1/services"), slices)
 
-    def hosts(self, namespace: str) -> str:
-        """The hosts file of a pod in `namespace`."""
+    def hosts(self, namespace: str, aliases: list[Object]) -> str:
+        """The hosts file of a pod in `namespace`; `aliases` are its spec's."""
         own = "istiod.istio-system.svc istiod.istio-system.svc.cluster.local kubernetes.default.svc"
         lines = ["127.0.0.1 localhost", f"{HUB} {own} kubernetes.default.svc.cluster.local"]
+        lines += [f"{each['ip']} {' '.join(each.get('hostnames') or [])}" for each in aliases]
         for service in self.services:
             key = (service["metadata"]["namespace"], service["metadata"]["name"])
             if key in _CONTROL_PLANE:

@@ -5,14 +5,15 @@ from pathlib import Path
 from shutil import copy2
 
 from dev.mesh.api import Object
-from dev.mesh.containers import arguments, tcp_ports
+from dev.mesh.containers import arguments, named, tcp_ports
 from dev.toolchain import tool
 
 # Of dev.recipes: what runs inside pods.
-NEEDED = ("envoy", "pilot-agent", "envoy-bootstrap", "endpoint-picker", "mesh-app")
+NEEDED = ("envoy", "pilot-agent", "envoy-bootstrap", "endpoint-picker", "body-based-router", "mesh-app", "kubectl")
 
-_SHELLS = re.compile(r"(^|/)(busybox|alpine|bash|debian)([:@]|$)")
-_PICKER = re.compile(r"(^|/)(epp|endpoint-picker)([:@-]|$)")
+_SHELLS = re.compile(r"(^|/)(busybox|alpine|bash|debian|alpine/k8s)([:@]|$)")
+_FLAGS = {False: "--port", True: "--tls-port"}
+_OWN = re.compile(r"(?:^|/)(epp|bbr)(?:[:@-]|$)")
 
 
 class Programs:
@@ -30,24 +31,29 @@ class Programs:
                 copy2(file, self.home / file.name)
 
     def path(self, name: str) -> str:
-        """The path of `envoy`, `pilot-agent`, `epp` or `mesh-app`."""
+        """The path of `envoy`, `pilot-agent`, `epp`, `bbr` or `mesh-app`."""
         return str(self.home / name)
 
     def command(self, pod: Object, container: Object, values: dict[str, str], socket: Path) -> list[str]:
         """What to run for an app's container; empty where nothing can stand for it.
 
-        Images of shells run their command as it is, the endpoint picker runs itself. For every other image mesh-app
-        stands in, which plays an ML server on the TCP ports that the container declares.
+        Images of shells run their command as it is, the endpoint picker and the body router run themselves. For every
+        other image mesh-app stands in, which plays an ML server on the TCP ports that the container declares. Ports
+        named `https` speak TLS with what lies in the folder that the environment variable CERTIFICATES names; MUTUAL
+        there has them ask for the caller's certificate too.
         """
         image = container.get("image", "")
         typed = [*arguments(container, values, "command"), *arguments(container, values)]
         if _SHELLS.search(image):
             return typed
-        if _PICKER.search(image):
-            return [self.path("epp"), *arguments(container, values)]
-        ports = [word for port in tcp_ports(container) for word in ("--port", str(port))]
+        if own := _OWN.search(image):
+            return [self.path(own[1]), *arguments(container, values)]
+        secure = named(container, "https")
+        ports = [word for port in tcp_ports(container) for word in (_FLAGS[port in secure], str(port))]
+        if secure:
+            ports += ["--certificates", values["CERTIFICATES"], *(["--mutual"] if "MUTUAL" in values else [])]
         if not ports:
             return ["sleep", "infinity"]
         grace = str(pod["spec"].get("terminationGracePeriodSeconds", 0))
-        named = ("--name", pod["metadata"]["name"], "--socket", str(socket), "--grace", grace)
-        return [self.path("mesh-app"), "serve", *named, *ports]
+        known = ("--name", pod["metadata"]["name"], "--socket", str(socket), "--grace", grace)
+        return [self.path("mesh-app"), "serve", *known, *ports]

@@ -17,7 +17,7 @@ from dev.mesh.programs import Programs
 from dev.processes import Process, start, stop
 from dev.progress import StepError
 
-_READY_SECONDS = 60
+_READY_SECONDS = 120
 
 
 class Sandbox:

@@ -39,7 +39,7 @@ class Baseline:
             held = json.loads(content)
             self._known = {str(entry["fingerprint"]): str(entry["object"]) for entry in held["findings"]}
             right = held["version"] == VERSION
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             right = False
         if not right:
             raise InputError(

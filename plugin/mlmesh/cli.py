@@ -1,16 +1,17 @@
 """``mlmesh``: what a person asks of the post-renderer, by click."""
 
-import os
-import sys
+from contextlib import suppress
 
 import click
 import jsonpatch
 
 from mlmesh import __version__
-from mlmesh.commands import check, rules
+from mlmesh.commands import argocd, check, diff, render, rules, values
+from mlmesh.commands import policy as policies
+from mlmesh.commands.group import Commands
 from mlmesh.files import read_files, read_input
 from mlmesh.manifests import stream as manifests
-from mlmesh.model.errors import CLOSED_PIPE, INPUT, DefectError, InputError, MlmeshError, defect
+from mlmesh.model.errors import INPUT, DefectError, InputError, MlmeshError, defect
 from mlmesh.options import CONTEXT, NAMESPACE, POLICY
 from mlmesh.post_help import click_option
 from mlmesh.post_renderer import Result, post_render
@@ -23,20 +24,7 @@ if TYPE_CHECKING:
     from mlmesh.model.patches import Operation
 
 
-class _Commands(click.Group):
-    """A group whose commands end as a shell expects where nobody reads them; click itself would end with 1."""
-
-    def invoke(self, ctx: click.Context) -> None:
-        """Run the command."""
-        try:
-            super().invoke(ctx)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in the buffer has no reader
-            ctx.exit(CLOSED_PIPE)
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mlmesh")
 def mlmesh() -> None:
     """Ask what mlmesh-post does to a release, and why, and hold manifests against its invariants.
@@ -46,28 +34,59 @@ def mlmesh() -> None:
       helm template ml-mesh chart/ | mlmesh routes
       mlmesh endpoints --match /v1/chat/completions
       helm template ml-mesh chart/ | mlmesh check --post-render
+      mlmesh render ml-mesh chart/ >manifests.yaml
       mlmesh rules MLM101
+      mlmesh values explain chart/ -f values/prod.yaml policy
+      mlmesh diff values/staging.yaml values/prod.yaml
     """
 
 
-def _format() -> click.Parameter:
-    return click.Option(["--format", "form"], type=click.Choice(["text", "json"]), default="text", show_default=True)
+def _format(*more: str) -> click.Parameter:
+    return click.Option(
+        ["--format", "form"], type=click.Choice(["text", "json", *more]), default="text", show_default=True
+    )
 
 
-def _of_a_release() -> list[click.Parameter]:
+def _of_a_release(*formats: str) -> list[click.Parameter]:
     """What a command that post-renders a release takes."""
     source = click.Argument(["source"], metavar="[FILE|-]", default="-")
-    return [source, click_option(POLICY), click_option(CONTEXT), click_option(NAMESPACE), _format()]
+    return [source, click_option(POLICY), click_option(CONTEXT), click_option(NAMESPACE), _format(*formats)]
 
 
 def _post_rendered(source: str, policy: tuple[str, ...], context: tuple[str, ...], namespace: str | None) -> Result:
-    return post_render(read_input(source), read_files(policy), context=read_files(context), namespace=namespace or "")
+    return post_render(
+        read_input(source),
+        read_files(policy, POLICY),
+        context=read_files(context, CONTEXT),
+        namespace=namespace or "",
+    )
+
+
+PLAN_HELP = """\
+Show every pod with its role, and every change that the post-renderer would make, with its reason and its RFC 6902
+operations.
+
+\b
+  helm template ml-mesh chart/ | mlmesh plan
+  mlmesh plan manifests.yaml --format json
+  mlmesh plan manifests.yaml --format kustomize > kustomization.yaml
+
+The last one is for hosts that build with kustomize and run no program, such as Flux, Fleet and Sveltos: kustomize then
+gives what mlmesh-post gives. The patches fit the manifests that they were made of, so make them anew with each change.
+Exit code 0 whatever the findings are: ask `mlmesh check --post-render` first.
+"""
 
 
 def _plan(source: str, policy: tuple[str, ...], context: tuple[str, ...], namespace: str | None, form: str) -> None:
     result = _post_rendered(source, policy, context, namespace)
     after = manifests.read(b"".join(result.output))
     _replay(result, after)
+    if form == "kustomize":
+        from mlmesh.commands.kustomize import kustomization
+
+        file = "" if source == "-" else source
+        click.echo(kustomization(result.stream.documents, result.patches, file), nl=False)
+        return
     write = machine.plan_json if form == "json" else plan_text
     click.echo(write(result.pods, result.patches, cost(result.pods, after)), nl=False)
 
@@ -83,15 +102,7 @@ def _replay(result: Result, after: manifests.Stream) -> None:
             raise DefectError("the plan, replayed by jsonpatch, does not give the output", place=before.place)
 
 
-mlmesh.add_command(
-    click.Command(
-        "plan",
-        callback=_plan,
-        params=_of_a_release(),
-        help="Show every pod with its role, and every change that the post-renderer would make, with its reason and "
-        "its RFC 6902 operations. Exit code 0 whatever the findings are.",
-    )
-)
+mlmesh.add_command(click.Command("plan", callback=_plan, params=_of_a_release("kustomize"), help=PLAN_HELP))
 
 
 ROUTES_HELP = """\
@@ -178,7 +189,12 @@ mlmesh.add_command(
 
 
 mlmesh.add_command(check.COMMAND)
+mlmesh.add_command(render.COMMAND)
+mlmesh.add_command(argocd.COMMAND)
+mlmesh.add_command(policies.COMMAND)
 mlmesh.add_command(rules.COMMAND)
+mlmesh.add_command(values.COMMAND)
+mlmesh.add_command(diff.COMMAND)
 
 
 def main() -> None:
@@ -186,12 +202,14 @@ def main() -> None:
     try:
         code = mlmesh.main(prog_name="mlmesh", standalone_mode=False)
     except click.ClickException as error:  # a call that is wrong, in click's words
-        error.show()
+        with suppress(OSError):
+            error.show()
         code = INPUT
     except click.Abort:
         code = 130
     except Exception as error:  # the last boundary: without it Python would print a traceback
         ours = error if isinstance(error, MlmeshError) else defect(error)
-        click.echo(text.error_text(ours, refused=False), err=True, nl=False)
+        with suppress(OSError):  # where standard error is full, too, the exit code tells
+            click.echo(text.error_text(ours, refused=False), err=True, nl=False)
         code = ours.exit_code
     raise SystemExit(code or 0)

@@ -9,6 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mlmesh.options import Option
+
 
 def read_input(name: str) -> bytes:
     """The stream: a file, or standard input for ``-``. Raises InputError where it cannot be read."""
@@ -33,37 +35,47 @@ def is_fed() -> bool:
     return sys.stdin is not None and (stat.S_ISFIFO(mode) or stat.S_ISREG(mode) or stat.S_ISSOCK(mode))
 
 
-def read_files(names: "Sequence[str]") -> list[tuple[str, bytes]]:
-    """Files of the policy or the context as (name, content)."""
-    return [(name, _read(name)) for name in names]
+def read_files(names: "Sequence[str]", option: "Option | None" = None) -> list[tuple[str, bytes]]:
+    """Files as (name, content). Raises InputError, which tells the option that names them, and its variable."""
+    named = f"{option.flag} or {option.variable} names it; " if option else ""
+    return [(name, _read(name, named)) for name in names]
 
 
-def write_report(name: str, text: str, *, what: str = "report") -> None:
-    """Write a report whole or not at all: into a new file that then takes the name. Raises InputError."""
+def write_report(name: str, text: str, option: "Option", *, what: str = "report") -> None:
+    """Write a report whole or not at all: into a new file that then takes the name. Raises InputError.
+
+    ``option`` is the one that names the file.
+    """
     new = f"{name}.{os.getpid()}.new"
     try:
         if os.path.exists(name) and not os.path.isfile(name):  # a device or a pipe, such as /dev/stderr
             with open(name, "w", encoding="utf-8") as target:
                 target.write(text)
             return
-        with open(new, "w", encoding="utf-8") as target:
-            target.write(text)
-        os.replace(new, name)
+        try:
+            with open(new, "w", encoding="utf-8") as target:
+                target.write(text)
+            os.replace(new, name)
+        except OSError:
+            if os.path.exists(new):
+                os.unlink(new)
+            raise
     except OSError as problem:
         raise InputError(
             f"the {what} cannot be written: {problem.strerror}",
             place=name,
-            remedy="see --report and MLMESH_REPORT" if what == "report" else "name a file that can be written",
+            remedy=f"see {option.flag} and {option.variable}",
         ) from None
 
 
-def _read(name: str) -> bytes:
+def _read(name: str, named: str = "") -> bytes:
     try:
         with open(name, "rb") as source:
             return source.read()
     except OSError as problem:
         raise InputError(
-            f"the file cannot be read: {problem.strerror}",
+            f"the file cannot be read: {problem.strerror if name else 'its name is empty'}",
             place=name,
-            remedy="paths are taken from the working directory: the one that Helm was called in, where Helm calls",
+            remedy=named
+            + "paths are taken from the working directory: the one that Helm was called in, where Helm calls",
         ) from None

@@ -8,6 +8,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
+def variable(flag: str) -> str:
+    """The environment variable that stands for an option: ``MLMESH_REPORT_FORMAT`` for ``--report-format``."""
+    return "MLMESH_" + flag.lstrip("-").upper().replace("-", "_")
+
+
 class Option:
     """One option: its flag, its value's name in help (empty: it takes none), and whether it may be repeated."""
 
@@ -30,7 +35,7 @@ class Option:
     @property
     def variable(self) -> str:
         """The environment variable that stands for the option: ``MLMESH_REPORT_FORMAT``."""
-        return "MLMESH_" + self.name.upper().replace("-", "_")
+        return variable(self.flag)
 
 
 POLICY = Option(
@@ -39,6 +44,11 @@ POLICY = Option(
     "A MeshPolicy, or the ConfigMap of an earlier run, laid over the stream's own policy. Repeat it for several files; "
     "in the variable separate them with ':'.",
     multiple=True,
+)
+REQUIRE_POLICY = Option(
+    "--require-policy",
+    "",
+    "Refuse a stream that has no policy, in place of treating it by the defaults. In the variable: 1.",
 )
 CONTEXT = Option(
     "--context",
@@ -49,12 +59,25 @@ CONTEXT = Option(
     multiple=True,
 )
 NAMESPACE = Option("--namespace", "NAMESPACE", "The release's namespace, for objects that name none.")
+VALUES = Option(
+    "--values",
+    "FILE",
+    "A values file of the chart ml-mesh: findings tell the line in it that they are owed to, where that can be known. "
+    "Repeat it for several files, in Helm's order; in the variable separate them with ':'.",
+    multiple=True,
+)
 REPORT = Option("--report", "FILE", "Write the findings, or the error that ended the run, to a file as well.")
 REPORT_FORMAT = Option(
     "--report-format",
     "FORMAT",
-    "The report's format: text (default), json, sarif, junit or github.",
-    choices=("text", "json", "sarif", "junit", "github"),
+    "The report's format: text (default), json, sarif, junit, github or gitlab.",
+    choices=("text", "json", "sarif", "junit", "github", "gitlab"),
+)
+CHAIN = Option(
+    "--chain",
+    "CMD",
+    "Another post-renderer, run before this one: a program with its arguments, without a shell. It gets the manifests "
+    "on its standard input, and what it prints is read in their place. It must not run mlmesh-post.",
 )
 BASELINE = Option(
     "--baseline", "FILE", "Findings that are known: they are left out. `mlmesh check --write-baseline` writes the file."
@@ -65,7 +88,27 @@ WARN_ONLY = Option(
     "Let errors pass, for a first rollout: they are told as ever, and stop nothing. In the variable: 1.",
 )
 
-POST_OPTIONS = (POLICY, CONTEXT, NAMESPACE, BASELINE, WARN_ONLY, REPORT, REPORT_FORMAT)
+ON_FAILURE = Option(
+    "--on-failure",
+    "WHAT",
+    "What is printed in place of manifests that are held back: nothing (default), or a document, one object that no "
+    "cluster takes and that says why, for hosts that apply what is printed whatever the exit code is.",
+    choices=("nothing", "document"),
+)
+
+POST_OPTIONS = (
+    POLICY,
+    REQUIRE_POLICY,
+    CONTEXT,
+    NAMESPACE,
+    VALUES,
+    CHAIN,
+    BASELINE,
+    WARN_ONLY,
+    ON_FAILURE,
+    REPORT,
+    REPORT_FORMAT,
+)
 
 
 def parse(arguments: "Sequence[str]", environ: "Mapping[str, str]") -> dict[str, list[str]] | None:
@@ -93,7 +136,7 @@ def parse(arguments: "Sequence[str]", environ: "Mapping[str, str]") -> dict[str,
                 values[option.name] = from_environment.split(":") if option.multiple else [from_environment]
             elif from_environment.strip().lower() in ON:
                 values[option.name] = ["1"]
-            elif from_environment.strip().lower() not in OFF:
+            elif from_environment.strip().lower() not in ("", *OFF):
                 return None
         if option.choices and not set(values.get(option.name, ())) <= set(option.choices):
             return None

@@ -31,8 +31,11 @@ Exit codes:
   3    a defect of mlmesh: nothing was written
   141  the reader of standard output went away
 
-MLMESH_REQUIRE_POLICY=1 refuses a stream that has no policy. `mlmesh plan` shows what would change, and why.
+Hosts that pass no arguments set the variables. `mlmesh plan` shows what would change, and why.
 """
+
+
+HELP = ["-h", "--help"]
 
 
 def click_option(option: Option, *, name: str = "", default: str | None = None) -> click.Option:
@@ -55,13 +58,22 @@ def click_option(option: Option, *, name: str = "", default: str | None = None) 
 
 def answer(arguments: "Sequence[str]") -> str:
     """The text of ``--help`` or ``--version``. Raises InputError, in click's words, for a call that is wrong."""
-    command = click.Command("mlmesh-post", params=[*map(click_option, POST_OPTIONS)], help=TEXT, epilog=EPILOG)
+    version = click.Option(["--version"], is_flag=True, help="Show the version and exit.")
+    command = click.Command(
+        "mlmesh-post",
+        params=[*map(click_option, POST_OPTIONS), version],
+        help=TEXT,
+        epilog=EPILOG,
+        context_settings={"help_option_names": HELP},
+    )
     if "--version" in arguments:
         return f"mlmesh-post {__version__}\n"
+    asked = any(item in HELP for item in arguments)  # then nothing is wrong, in a variable either
+    rest = [item for item in arguments if item not in HELP]
     try:
-        context = command.make_context("mlmesh-post", [item for item in arguments if item != "--help"])
+        context = command.make_context("mlmesh-post", rest, resilient_parsing=asked)
     except click.UsageError as error:
         raise InputError(error.format_message(), remedy="see mlmesh-post --help") from None
-    if "--help" not in arguments:
+    if not asked:
         raise InputError("the call cannot be read", remedy="see mlmesh-post --help")
     return command.get_help(context) + "\n"

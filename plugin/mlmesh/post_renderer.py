@@ -70,14 +70,15 @@ def post_render(
     namespace: str = "",
     require_policy: bool = False,
     as_it_is: bool = False,
+    require_stamp: bool = False,
     planned: bool = True,
 ) -> Result:
     """Post-render a stream of manifests (UTF-8 YAML or JSON) with policy files (name, content) over its own policy.
 
     ``namespace`` is the release's, for objects that name none; ``context`` are manifests (name, content) of what there
-    is besides, only looked at. ``as_it_is``: nothing is changed, and the findings are of the stream as it came. Without
-    ``planned`` the result has neither patches nor pods, which takes a tenth less memory. Raises InputError and
-    DefectError; never returns half a stream.
+    is besides, only looked at. ``as_it_is``: nothing is changed, and the findings are of the stream as it came; with
+    ``require_stamp`` they say, too, what was not post-rendered. Without ``planned`` the result has neither patches nor
+    pods, which takes a tenth less memory. Raises InputError and DefectError; never returns half a stream.
     """
     stream = manifests.read(data)
     resource_list = stream.documents[0] if stream.dialect == RESOURCE_LIST else None
@@ -94,7 +95,7 @@ def post_render(
     ]
     policy = load(carriers, policies, namespace=namespace, required=require_policy)
 
-    release = Release(policy, stream.documents)
+    release = Release(policy, stream.documents, as_it_is=as_it_is)
     if context:
         from mlmesh.graph.context import read_context
 
@@ -113,6 +114,10 @@ def post_render(
     pods = _equip(workloads, release, changes, planned=planned)
 
     patches = changes.all()
+    if require_stamp:
+        from mlmesh.invariants.rendered import note_not_rendered
+
+        note_not_rendered(changes.untaken, stream.documents, release)
     findings = run(release)
     if resource_list and findings and not as_it_is:
         from mlmesh import krm

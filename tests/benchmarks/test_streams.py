@@ -1,8 +1,11 @@
 """The generated streams: the same everywhere, accepted by everybody, and really patched."""
 
+import cProfile
 import hashlib
+import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -66,6 +69,13 @@ def test_the_post_renderer_accepts_a_stream_and_changes_it(name: str) -> None:
     assert len(result.patches) >= len(sized)
 
 
+@pytest.mark.parametrize("name", ["large chart", "small documents", "mesh"])
+def test_the_work_grows_with_the_bytes_and_no_faster(name: str) -> None:
+    """Four times the stream takes four times as many calls of functions: nothing asks everything of everything."""
+    small, large = (text(name, size).encode() for size in (400_000, 1_600_000))
+    assert calls(large) / calls(small) < 1.1 * len(large) / len(small)
+
+
 def test_pods_and_unread_documents_have_the_shares_of_public_charts() -> None:
     """Of a large chart about three documents in ten have pods, and more than half of the bytes are never read."""
     result = post_render(text("large chart", 1_000_000).encode())
@@ -96,5 +106,22 @@ def rendered(command: Command) -> str:
     return done.stdout
 
 
+def calls(stream: bytes) -> int:
+    """How many functions a run calls, in Python and in C: it does not depend on the machine."""
+    profile = cProfile.Profile()
+    profile.runcall(post_render, stream, planned=False)
+    return sum(entry.callcount for entry in profile.getstats())
+
+
 def count(stream: str) -> int:
     return sum(line.startswith("apiVersion: ") for line in stream.splitlines())
+
+
+def test_ten_megabytes_of_a_mesh_are_ten_thousand_objects() -> None:
+    """2,000 routes are among them, and none is left unread."""
+    kinds = Counter(
+        kind for each in documents("mesh", 10_000_000) for kind in re.findall(r"^kind: (.+)$", each, re.MULTILINE)
+    )
+    assert kinds.total() > 10_000
+    assert kinds["VirtualService"] + kinds["HTTPRoute"] > 2_000
+    assert kinds.keys() <= MESH_KINDS | POD_KINDS | {"Service", "ServiceAccount"}

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from dev.chart_values import defaults
 from dev.helm import Helm
-from dev.toolchain import ROOT
 from tests.chart.charts import Render, documents
 
 HELMS = ("helm3", "helm4")
@@ -47,9 +47,8 @@ def refusal(request: pytest.FixtureRequest, helm: Callable[[str], Helm]) -> Call
 
 @pytest.fixture(scope="session")
 def values() -> dict[str, Any]:
-    """The chart's default values."""
-    loaded: dict[str, Any] = yaml.safe_load((ROOT / "chart" / "values.yaml").read_text())
-    return loaded
+    """The chart's default values, those that profiles differ in included."""
+    return defaults()
 
 
 @pytest.fixture(scope="session")

@@ -40,8 +40,9 @@ def test_everything_wrong_is_told_at_once(refusal: Callable[..., str]) -> None:
 
 
 def test_every_check_has_a_case() -> None:
-    """No message of the chart's checks.yaml is without a failing test."""
-    text = (ROOT / "chart" / "templates" / "checks.yaml").read_text()
+    """No message of the chart's checks.yaml, and of its helpers, is without a failing test."""
+    templates = ROOT / "chart" / "templates"
+    text = "".join(path.read_text() for path in (templates / "checks.yaml", *sorted(templates.glob("_checks_*.tpl"))))
     formats = re.findall(r'append \$errors \(printf "([^"]+)"', text)
     assert len(formats) == text.count("append $errors")
     for form in formats:

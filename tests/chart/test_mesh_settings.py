@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Callable
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from dev.chart_values import defaults
 from dev.helm import Helm
 from dev.toolchain import ROOT
 from tests.chart.charts import documents, kinds
@@ -84,9 +86,14 @@ def test_the_reference_designs_settings(by_istioctl: Settings) -> None:
 
 
 def test_telemetry_names_a_provider_of_the_mesh(by_istioctl: Settings) -> None:
-    """The provider that the chart's Telemetry names is one that the mesh configuration defines."""
-    values = yaml.safe_load((ROOT / "chart" / "values.yaml").read_text())
-    (tracing,) = values["telemetry"]["ml-telemetry"]["tracing"]
-    (provider,) = by_istioctl.mesh["extensionProviders"]
-    assert tracing["providers"] == [{"name": provider["name"]}]
-    assert "opentelemetry" in provider
+    """The providers that the chart's Telemetry names, and that of values/adopt.yaml, are the mesh configuration's."""
+    providers = {provider.pop("name"): provider for provider in deepcopy(by_istioctl.mesh["extensionProviders"])}
+    assert {name: list(provider) for name, provider in providers.items()} == {
+        "otel-tracing": ["opentelemetry"],
+        "ml-audit": ["envoyFileAccessLog"],
+    }
+    (tracing,) = defaults()["telemetry"]["ml-telemetry"]["tracing"]
+    assert tracing["providers"] == [{"name": "otel-tracing"}]
+    adopt = yaml.safe_load((ROOT / "values" / "adopt.yaml").read_text())
+    _, audit = adopt["telemetry"]["ml-telemetry"]["accessLogging"]
+    assert audit["providers"] == [{"name": "ml-audit"}]

@@ -59,7 +59,8 @@ def test_settings_pass_as_they_are(render: Render, full_values: dict[str, Any]) 
     spec, policy = _spec(render("-f", "tests/chart/full.yaml")), full_values["policy"]
     for key in ("mesh", "sidecars", "endpoints", "invariants", "owns"):
         assert spec[key] == policy[key]
-    assert spec["external"]["gateways"] == policy["external"]["gateways"]
+    # Beside them the one that exists.
+    assert spec["external"]["gateways"] == [*policy["external"]["gateways"], "ml-data/edge-gateway"]
 
 
 def test_null_arrives(render: Render) -> None:
@@ -68,13 +69,25 @@ def test_null_arrives(render: Render) -> None:
     assert chat["perTryTimeout"] is None
 
 
+ELSEWHERE = ("other-picker.ml-data", "sharded.ml-data", "triton.ml-training")
+
+
 def test_external_is_joined_with_the_users_list(render: Render) -> None:
     """Hosts and principals of the user stand beside those that the values name, with the domains that they state."""
-    external = _spec(render("-f", "tests/chart/full.yaml"))["external"]
+    objects = render("-f", "tests/chart/full.yaml")
+    external = _spec(objects)["external"]
+    outside = {host for entry in kinds(objects, "ServiceEntry") for host in entry["spec"]["hosts"]}
     # The chart provides inference-service and feature-store there, by their ports.
-    hosts = [f"{host}.ml-serving.svc.cluster.example" for host in HOSTS if host != "inference-service"]
-    assert external["hosts"] == sorted(["api.example.com", *hosts])
-    assert external["principals"] == ["example.com/ns/ml-frontend/sa/frontend-sa", "example.com/ns/other/sa/other"]
+    named = [*HOSTS, "inference-v3", "ranker", "ranker-next", "ranker-stable"]
+    hosts = [f"{host}.ml-serving.svc.cluster.example" for host in named if host != "inference-service"]
+    elsewhere = [f"{host}.svc.cluster.example" for host in ELSEWHERE]
+    assert external["hosts"] == sorted(["declared.example.com", *elsewhere, *outside, *hosts])
+    assert external["principals"] == [
+        "example.com/ns/ml-data/sa/other-picker",
+        "example.com/ns/ml-frontend/sa/frontend-sa",
+        "example.com/ns/ml-training/sa/lora-operator",
+        "example.com/ns/other/sa/other",
+    ]
 
 
 def test_principal_in_a_namespace_of_the_release_is_not_external(render: Render) -> None:
@@ -85,10 +98,21 @@ def test_principal_in_a_namespace_of_the_release_is_not_external(render: Render)
     assert gateway in theirs
 
 
+def test_callers_are_external_where_no_component_lives(render_once: Render) -> None:
+    """A namespace may be created here for others' pods; beside the release's own pods a caller must be known."""
+    created = _spec(render_once("--set", "namespaces.frontend.create=true"))["external"]["principals"]
+    assert "cluster.local/ns/ml-frontend/sa/frontend-sa" in created
+    beside = _spec(render_once("--set", "callers.frontend.namespace=serving")).get("external", {})
+    assert "cluster.local/ns/ml-serving/sa/frontend-sa" not in beside.get("principals", [])
+
+
 @pytest.mark.parametrize(
     ("switch", "gone"),
     [
-        ("models.inference-service.versions.v2.enabled=false", ["inference-v2"]),
+        (
+            "models.inference-service.versions.v2.enabled=false,models.inference-service.canary.enabled=false",
+            ["inference-v2"],
+        ),
         ("models.inference-service.enabled=false", ["inference-service", "inference-v1", "inference-v2"]),
         ("llm.llm-service.enabled=false", ["llm-service"]),
         ("routes.inference-route.enabled=false", ["kserve-predictor"]),

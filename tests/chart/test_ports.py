@@ -40,7 +40,7 @@ def test_all_exceptions_of_a_pod_are_one_rule(render: Render, written: Written) 
     assert key(rule)[1:] == ("ml-serving", "model-registry-ports")
     assert rule["spec"] == {
         "selector": {"matchLabels": {"app": "model-registry"}},
-        "portLevelMtls": {8080: {"mode": "PERMISSIVE"}, 9000: {"mode": "PERMISSIVE"}, 9400: {"mode": "DISABLE"}},
+        "portLevelMtls": {"8080": {"mode": "PERMISSIVE"}, "9000": {"mode": "PERMISSIVE"}, "9400": {"mode": "DISABLE"}},
     }
 
 
@@ -57,7 +57,7 @@ def test_a_port_by_name_is_that_of_the_container(
     """A targetPort that is a name is looked up in the workload's pod template, a CronJob's too."""
     values = registry(ports={"http": {"port": 80, "targetPort": "web"}}, mtls={"http": "DISABLE"}, workload=workload)
     rule = find(render_once(*written(values)), "PeerAuthentication", "model-registry-ports")
-    assert rule["spec"]["portLevelMtls"] == {8081: {"mode": "DISABLE"}}
+    assert rule["spec"]["portLevelMtls"] == {"8081": {"mode": "DISABLE"}}
 
 
 def test_metrics_asked_directly_pass_the_policy(render: Render, written: Written) -> None:
@@ -142,5 +142,5 @@ def test_what_monitors_ask_is_let_in(stream: Callable[..., str], written: Writte
     values = {"monitors": {"enabled": True}, "components": {"model-registry": registry_direct}}
     text = stream("-f", "values/demo.yaml", *written(values))
     assert [each.code for each in rendered(text).findings if each.severity == "error"] == []
-    refused = text.replace("5000: {mode: PERMISSIVE}", "5001: {mode: PERMISSIVE}")
+    refused = text.replace('"5000": {mode: PERMISSIVE}', '"5001": {mode: PERMISSIVE}')
     assert "MLM302" in {each.code for each in rendered(refused).findings}

@@ -60,7 +60,7 @@ def test_every_host_that_requests_are_sent_to_has_the_breaker(render: Render) ->
     objects = render(
         "--set",
         "models.inference-service.versions.v3.host=inference-v3,models.inference-service.versions.v3.port=80,"
-        "models.inference-service.versions.v3.weight=0,models.inference-service.versions.v1.host=inference-service",
+        "models.inference-service.versions.v1.host=inference-service",
     )
     rules = {rule["metadata"]["name"]: rule["spec"] for rule in kinds(objects, "DestinationRule")}
     assert {name: spec["host"] for name, spec in rules.items()} == {
@@ -247,7 +247,11 @@ def test_gateways_own_metadata_do_not_reach_its_pods(render: Render) -> None:
     }
     own = find(render(*FULL), "Gateway", "ml-gateway")
     assert own["spec"]["infrastructure"]["labels"]["team"] == "platform"
-    assert own["spec"]["infrastructure"]["annotations"] == {"example.com/scheme": "internal"}
+    settings = "connectionSettings:\n  listenerPerConnectionBufferLimitBytes: 8388608"
+    assert own["spec"]["infrastructure"]["annotations"] == {
+        "example.com/scheme": "internal",
+        "proxy.istio.io/config": settings,
+    }
     assert own["metadata"]["annotations"] == {
         "example.com/owner": "platform",
         "gateway.istio.io/service-account": "gateway-sa",

@@ -10,9 +10,12 @@ import pytest
 import yaml
 
 from dev.toolchain import ROOT
+from tests.chart.charts import Render
 
 # Blocks of Istio, Gateway API or Kubernetes that pass through; the schema names only the fields which the chart reads.
 PASSED_THROUGH = {"istioRule", "gatewayRule", "servicePort", "listener", "backend"}
+PASSED_THROUGH |= {"jwtRule", "clientTLS", "outsidePolicy", "podTemplate", "workloadSpec", "trafficPolicy"}
+PASSED_THROUGH |= {"infrastructure"}
 # Written by an umbrella chart, whatever it holds.
 FOREIGN = {"global"}
 
@@ -31,7 +34,9 @@ def _valid(schema: dict[str, Any], values: Any) -> bool:
 
 def _objects(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
     if isinstance(node, dict):
-        if "properties" in node and node.get("type") == "object":
+        # An item of a map may be null; so may blocks of others, inside of what passes through.
+        kinds = ["object", ["object", "null"]] if path.count("/") == 2 else ["object"]
+        if "properties" in node and node.get("type") in kinds:
             yield path, node
         for key, below in node.items():
             yield from _objects(below, f"{path}/{key}")
@@ -43,7 +48,7 @@ def _objects(node: Any, path: str) -> Iterator[tuple[str, dict[str, Any]]]:
 def test_every_object_of_ours_is_closed(schema: dict[str, Any]) -> None:
     """An object whose fields the schema lists has no others, unless it passes through."""
     open_ones = {path for path, node in _objects(schema, "") if node.get("additionalProperties") is not False}
-    assert open_ones == {f"/$defs/{name}" for name in PASSED_THROUGH}
+    assert {path.partition("/properties")[0] for path in open_ones} == {f"/$defs/{name}" for name in PASSED_THROUGH}
 
 
 def _maps(node: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -73,7 +78,15 @@ def test_unknown_key_is_refused_at_every_level(schema: dict[str, Any], full_valu
     }
     foreign: tuple[str, ...] = ("workload.spec", "infrastructure", "trafficPolicy", "annotations", "labels", "selector")
     foreign += ("rule", "split", "pinned", "listeners.http", "listeners.grpc", "ports.http", "ports.grpc")
-    foreign += ("backends.kserve-predictor",)
+    foreign += ("backends.kserve-predictor", "jwtRules.login", "jwtRules.programs", "tls", "affinity", "podLabels")
+    foreign += ("backends.sharded", "backends.triton", "listeners.https", "connectionSettings")
+    foreign += (
+        "backends.llm-pool",
+        "resources",
+        "template",
+        "config",
+        "rewrites.names.rules",
+    )
     assert {path for path in taken if not any(f".{part}." in f".{path}." for part in foreign)} == set()
 
 
@@ -88,6 +101,7 @@ def test_unknown_key_is_refused_at_every_level(schema: dict[str, Any], full_valu
         "models.inference-service.unknown",
         "models.inference-service.versions.v1.unknown",
         "models.inference-service.circuitBreaker.unknown",
+        "models.inference-service.canary.unknown",
         "llm.llm-service.endpoints.chat.unknown",
         "gateways.ml-gateway.unknown",
         "routes.inference-route.rules.models.unknown",
@@ -95,7 +109,11 @@ def test_unknown_key_is_refused_at_every_level(schema: dict[str, Any], full_valu
         "components.inference-service.accepts.models.unknown",
         "callers.frontend.unknown",
         "authorization.unknown",
+        "authentication.users.unknown",
+        "gateways.ml-gateway.accepts.llama.unknown",
         "telemetry.ml-telemetry.unknown",
+        "components.inference-service.calls.packs.huggingface.unknown",
+        "egress.unknown",
         "policy.mesh.unknown",
         "policy.sidecars.unknown.proxyCPU",
         "policy.endpoints.types.chat.unknown",
@@ -133,8 +151,10 @@ def test_full_values_use_every_option(schema: dict[str, Any], full_values: dict[
             if isinstance(known, dict):
                 seen.add(f"{id(node)} {key}")
                 walk(known, below)
-            elif isinstance(node.get("additionalProperties"), dict):
-                walk(node["additionalProperties"], below)
+                continue
+            for items in (node.get("additionalProperties"), *node.get("patternProperties", {}).values()):
+                if isinstance(items, dict):
+                    walk(items, below)
 
     walk(schema, full_values)
     unseen = {
@@ -144,3 +164,69 @@ def test_full_values_use_every_option(schema: dict[str, Any], full_values: dict[
         if below is not False and f"{id(node)} {key}" not in seen
     }
     assert unseen == {f"/{key}" for key in ("global", "enabled")}
+
+
+def _maps_by_name(schema: dict[str, Any], own: dict[str, Any], values: Any) -> Iterator[dict[str, Any]]:
+    """The maps in the values whose items the schema lets be null."""
+    if isinstance(values, dict):
+        below = _resolved(schema, own.get("additionalProperties") or {})
+        if "null" in json.dumps(below.get("anyOf", below.get("type", ""))):
+            yield values
+        for key, value in values.items():
+            yield from _maps_by_name(schema, _resolved(schema, own.get("properties", {}).get(key) or below), value)
+
+
+def _resolved(schema: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    return schema["$defs"][own["$ref"].rpartition("/")[2]] if "$ref" in own else own
+
+
+def test_a_null_takes_back_what_an_earlier_file_added(
+    render: Render, written: Callable[..., tuple[str, str]], schema: dict[str, Any], full_values: dict[str, Any]
+) -> None:
+    """Helm leaves the null of a key that the defaults do not have. In any map by name it is as no item at all."""
+    values = deepcopy(full_values)
+    maps = list(_maps_by_name(schema, schema, values))
+    assert len(maps) > 50
+    for each in maps:
+        each["extra.example.com" if any("." in key for key in each) else "extra"] = None
+    assert render(*written(values)) == render(*written(full_values))
+
+
+@pytest.mark.parametrize(
+    ("field", "taken", "refused"),
+    [
+        ("paths", ["/", "/v1/models", "/v1/*", "*/metrics", "*", "/v1/{*}/x", "/v1/{**}"], ["v1", "/a/*/b", "**", ""]),
+        ("methods", ["GET", "M-SEARCH", "*"], ["get", "", "GET,POST"]),
+    ],
+)
+def test_paths_and_methods_are_such_as_a_request_can_have(
+    schema: dict[str, Any], values: dict[str, Any], field: str, taken: list[str], refused: list[str]
+) -> None:
+    """What Istio would take and never match is refused: in `refuses` it would let everything through."""
+
+    for place in (("components", "inference-service", "accepts"), ("gateways", "ml-gateway", "accepts")):
+        known = {value for value in (*taken, *refused) if _valid(schema, _with(values, place, "x", {field: [value]}))}
+        assert known == set(taken)
+
+
+def test_a_port_of_a_container_is_a_number_or_a_name(schema: dict[str, Any], values: dict[str, Any]) -> None:
+    """A number in quotes, as --set-string writes it, is neither: the API server refuses it."""
+    place = ("components", "inference-service", "ports")
+    known = [
+        port
+        for port in (8080, "web", "8080")
+        if _valid(schema, _with(values, place, "http", {"port": 80, "targetPort": port}))
+    ]
+    assert known == [8080, "web"]
+
+
+def test_a_null_takes_back_a_mode(
+    render_once: Render, written: Callable[..., tuple[str, str]], refusal: Callable[..., str]
+) -> None:
+    """Of one namespace: it has then that of all. The mode of all cannot be taken away: there would be no policies."""
+    fields = {
+        "authorization": {"namespaces": {"serving": None}},
+        "egress": {"outboundTrafficPolicy": {"serving": None}},
+    }
+    assert render_once(*written(fields)) == render_once()
+    assert "'/authorization/mode'" in refusal(*written({"authorization": {"mode": None}}))

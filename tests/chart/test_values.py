@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from dev.chart_docs import MARK, main
 from dev.chart_docs import render as render_docs
+from dev.chart_values import defaults, opened
 from dev.helm import Helm
 from dev.toolchain import ROOT
 
@@ -32,7 +32,7 @@ def _other(value: Any) -> Any:
         case int() | float():
             return value + 1
         case str():
-            return {"disabled": "enabled", "enabled": "disabled"}.get(value, value + "x")
+            return {"disabled": "enabled", "enabled": "disabled", "platform": "team"}.get(value, value + "x")
         case _:
             return value[1:]
 
@@ -77,11 +77,12 @@ def test_every_path_of_the_templates_exists(values: dict[str, Any]) -> None:
 
 def test_every_value_is_described() -> None:
     """Each root key, and each key of the first item below it, has a comment."""
-    listed = render_docs((CHART / "values.yaml").read_text())
+    listed = render_docs(opened((CHART / "values.yaml").read_text()))
     described = set(re.findall(r"^\| `([^`]+)` \|.*\| \S.* \|$", listed, re.MULTILINE))
-    values = yaml.safe_load((CHART / "values.yaml").read_text())
-    for root, items in values.items():
+    for root, items in defaults().items():
         assert re.search(rf"^### `{root}`\n\n\S", listed, re.MULTILINE)
+        if not isinstance(items, dict):
+            continue
         first = next(iter(items))
         assert f"{root}.{first}" in described
         if isinstance(items[first], dict) and root != "policy":

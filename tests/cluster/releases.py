@@ -11,8 +11,13 @@ CHART_KINDS = (
     "namespaces,gateways.gateway.networking.k8s.io,httproutes.gateway.networking.k8s.io,configmaps,services,"
     "serviceaccounts,deployments,statefulsets,daemonsets,jobs,cronjobs,virtualservices.networking.istio.io,"
     "destinationrules.networking.istio.io,peerauthentications.security.istio.io,"
-    "authorizationpolicies.security.istio.io,telemetries.telemetry.istio.io,sidecars.networking.istio.io,"
-    "serviceentries.networking.istio.io,networkpolicies.networking.k8s.io"
+    "authorizationpolicies.security.istio.io,requestauthentications.security.istio.io,"
+    "telemetries.telemetry.istio.io,sidecars.networking.istio.io,"
+    "serviceentries.networking.istio.io,networkpolicies.networking.k8s.io,"
+    "inferencepools.inference.networking.k8s.io,inferenceobjectives.inference.networking.x-k8s.io,"
+    "inferencemodelrewrites.inference.networking.x-k8s.io,envoyfilters.networking.istio.io,"
+    "roles.rbac.authorization.k8s.io,rolebindings.rbac.authorization.k8s.io,"
+    "tlsroutes.gateway.networking.k8s.io,referencegrants.gateway.networking.k8s.io"
 )
 
 

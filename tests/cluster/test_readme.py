@@ -5,18 +5,21 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dev.helm import Helm
 from dev.toolchain import ROOT
-from tests.cluster.releases import Releases
+from tests.cluster.releases import INSTALL, Releases
 from tests.support.streams import pod, policy
 
 README = (ROOT / "README.md").read_text()
 # ```sh, or ```sh helm3: with which Helm the block is for; without one, for both
 BLOCKS = re.findall(r"^```sh ?(helm3|helm4)?\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 VALUES = re.findall(r"^```yaml\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+# ```yaml canary: canary.yaml, which the commands name
+NAMED = dict(re.findall(r"^```yaml (\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL))
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +50,8 @@ def test_the_commands_work_in_their_order(releases: Releases, installed: Path, t
     """Each block exits with 0: install, upgrade with the first values file, the plan, somebody else's chart."""
     for folder in ("chart", "plugin", "values"):
         (tmp_path / folder).symlink_to(ROOT / folder)
-    (tmp_path / "first-values.yaml").write_text(VALUES[0])
+    for file, text in {"first-values": VALUES[0], **NAMED}.items():
+        (tmp_path / f"{file}.yaml").write_text(text)
     theirs = tmp_path / "their-chart"
     (theirs / "templates").mkdir(parents=True)
     (theirs / "Chart.yaml").write_text("apiVersion: v2\nname: theirs\nversion: 1.0.0\n")
@@ -76,6 +80,50 @@ def test_the_commands_work_in_their_order(releases: Releases, installed: Path, t
         route = releases.cluster.get("virtualservice.networking.istio.io", "llm-timeouts", "ml-serving")
         assert route is not None
         assert route["spec"]["http"][0]["timeout"] == "600s"
+
+
+@pytest.mark.parametrize("helm", ["helm3", "helm4"])
+def test_the_first_steps_do_what_they_say(releases: Releases, tmp_path: Path, helm: str) -> None:
+    """Each is a file under 15 lines; component, canary and LLM service with objectives are there after an upgrade."""
+    assert set(NAMED) == {"component", "canary", "objectives"}
+    arguments = ""
+    for file, text in NAMED.items():
+        assert len(text.splitlines()) < 15
+        (tmp_path / f"{file}.yaml").write_text(text)
+        arguments += f" --values {tmp_path}/{file}.yaml"
+    releases.ok(helm, INSTALL)
+    releases.ok(helm, f"upgrade ml-mesh chart/ --post-renderer mlmesh-post{arguments}")
+    get = releases.cluster.get
+    policy = get("authorizationpolicies.security.istio.io", "reranker-access", "ml-serving")
+    assert policy is not None
+    assert policy["spec"]["rules"][0]["from"][0]["source"]["principals"] == [
+        "cluster.local/ns/ml-training/sa/pipeline-controller"
+    ]
+    assert get("service", "reranker", "ml-serving") is not None
+
+    def rules(name: str) -> list[dict[str, Any]]:
+        route = get("virtualservices.networking.istio.io", name, "ml-serving")
+        assert route is not None
+        found: list[dict[str, Any]] = route["spec"]["http"]
+        return found
+
+    pinned, split = rules("summarizer-routing")
+    assert pinned["match"] == [{"headers": {"x-model-version": {"exact": "v2"}}}]
+    assert {each["destination"]["host"]: each["weight"] for each in split["route"]} == {
+        "summarizer-v1": 90,
+        "summarizer-v2": 10,
+    }
+    chat = rules("qwen-timeouts")[0]
+    # 8 s, and 4,000 tokens of 40 ms each, with the default headroom: far above the default of 120 s
+    assert int(chat["timeout"].removesuffix("s")) > 8 + 4000 * 0.04
+    releases.ok(
+        helm, f"upgrade ml-mesh chart/ --post-renderer mlmesh-post{arguments} --set models.summarizer.canary.weight=100"
+    )
+    split = rules("summarizer-routing")[1]
+    assert {each["destination"]["host"]: each["weight"] for each in split["route"]} == {
+        "summarizer-v1": 0,
+        "summarizer-v2": 100,
+    }
 
 
 def test_the_make_targets_exist() -> None:

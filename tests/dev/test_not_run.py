@@ -38,18 +38,19 @@ def test_known():
 """
 
 
-def run(folder: Path, *, demanded: bool) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, *flags: str, demanded: bool) -> subprocess.CompletedProcess[str]:
     """Run the suite above, with every test demanded or not."""
     (folder / "test_suite.py").write_text(SUITE)
     environment = {**os.environ, "MLMESH_NO_SKIP": "1" if demanded else "0", "COLUMNS": "400"}
     command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "-p", "tests.conftest"]
-    command += ["-p", "no:cacheprovider", "--rootdir", str(folder), str(folder)]
+    command += ["-p", "no:cacheprovider", "--rootdir", str(folder), str(folder), *flags]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_each_is_told_with_its_reason(tmp_path: Path) -> None:
+@pytest.mark.parametrize("flags", [(), ("--numprocesses", "2")], ids=["one process", "shared by two"])
+def test_each_is_told_with_its_reason(tmp_path: Path, flags: tuple[str, ...]) -> None:
     """The end of a run names each test that did not run, and why; the run passes."""
-    done = run(tmp_path, demanded=False)
+    done = run(tmp_path, *flags, demanded=False)
     assert done.returncode == 0, done.stdout + done.stderr
     told = [line.rpartition("::")[2] for line in done.stdout.splitlines() if line.startswith("NOT RUN: ")]
     assert sorted(told) == [

@@ -14,6 +14,7 @@ import yaml
 import mlmesh
 from dev.recipes import GO, GO_NEEDED, PROGRAMS, GoProgram, Wheel
 from dev.toolchain import ROOT
+from dev.version import version
 
 LOCK = ROOT / "requirements.lock"
 # Each has a class of one letter, so that this file does not hold what it looks for.
@@ -71,12 +72,14 @@ def test_runtime_dependencies_are_the_four() -> None:
 
 
 def test_one_version_everywhere() -> None:
-    """The distribution, the package, Helm 4's plugin and the chart carry the same version."""
+    """Distribution, package, Helm 4's plugin and chart carry the same version, in the places of `make version`."""
+    chart = _yaml(ROOT / "chart" / "Chart.yaml")
     versions = {
         "pyproject.toml": _toml(ROOT / "pyproject.toml")["project"]["version"],
-        "package": mlmesh.__version__,
         "plugin.yaml": _yaml(ROOT / "plugin" / "mlmesh-post" / "plugin.yaml")["version"],
-        "chart": _yaml(ROOT / "chart" / "Chart.yaml")["version"],
+        "chart": chart["version"],
+        "chart's app": chart["appVersion"],
+        "every place": version(),
     }
     assert set(versions.values()) == {mlmesh.__version__}, versions
 

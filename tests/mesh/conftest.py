@@ -11,6 +11,7 @@ from dev.mesh.traffic import Pod
 from tests.mesh import red, table
 from tests.mesh.slow import SlowRequests
 from tests.mesh.starred import SIDES, Case, Topic
+from tests.mesh.upgrades import Upgrade, upgrades
 from tests.support.meshes import running_mesh
 
 
@@ -26,10 +27,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Of this folder, tests that end connections come last. With `--red` only those that can be proved are run."""
+    """Of this folder, tests that end connections come last, and before them those that upgrade the release.
+
+    Upgrades replace pods, and with them goes what the apps noted of requests that others ask about. With `--red` only
+    tests that can be proved are run.
+    """
     places = [index for index, item in enumerate(items) if item.path.parent == Path(__file__).parent]
     ours = [items[index] for index in places]
-    ours.sort(key=lambda item: item.get_closest_marker("ends_connections") is not None)
+    ours.sort(
+        key=lambda item: (
+            item.get_closest_marker("ends_connections") is not None,
+            "upgrade" in getattr(item, "fixturenames", ()),
+        )
+    )
     for index, item in zip(places, ours, strict=True):
         items[index] = item
     if config.getoption("--red"):
@@ -65,6 +75,13 @@ def _red(request: pytest.FixtureRequest) -> Iterator[None]:
 def measured(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
     """`measured(row, what)`: a row of the reference design, with its section, and what this run saw of it."""
     return lambda row, what: table.add(request.node, row, what)
+
+
+@pytest.fixture
+def upgrade(mesh: Mesh, tmp_path: Path) -> Iterator[Upgrade]:
+    """`upgrade(values)`: the release with other values over the demo's, until the test ends."""
+    with upgrades(mesh, tmp_path) as run:
+        yield run
 
 
 @pytest.fixture(scope="session")

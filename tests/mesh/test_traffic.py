@@ -60,9 +60,12 @@ def four_of_v2(mesh: Mesh) -> Iterator[list[Pod]]:
     scale = ("scale", "deployment", "inference-v2", "-n", "ml-serving")
     mesh.cluster.kubectl(*scale, "--replicas=4")
     mesh.wait_for_pods()
+    servers = versions(mesh, "v2")
     try:
-        yield versions(mesh, "v2")
+        yield servers
     finally:
+        for server in servers:  # one of them stays, and other tests ask it
+            server.forget()
         mesh.cluster.kubectl(*scale, "--replicas=1")
         mesh.wait_for_pods()
 

@@ -70,6 +70,32 @@ def test_a_wrong_policy_ends_at_its_line(tmp_path: Path, policy: str, line: int,
         assert remedy.startswith("  remedy: correct the policy")
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("words\n", "is no object"),
+        ("replicas: 2\n", "has no kind"),
+        ("a: b: c\n", "not valid YAML"),
+        ("\0", "not UTF-8 text"),
+        ("apiVersion: mlmesh.dev/v1alpha1\nkind: MeshPolicy\n", "spec: null where a map is needed"),
+        ("apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {a: hunter2}\n", "an object of kind Secret"),
+        ("", "not one policy but 0 objects"),
+    ],
+)
+def test_a_file_that_is_no_policy_is_named(tmp_path: Path, text: str, said: str) -> None:
+    """Who reads of a document must not look for it in the stream."""
+    file = tmp_path / "policy.yaml"
+    file.write_text(text)
+    done = run("--policy", str(file), stdin=route())
+    assert (done.returncode, done.stdout) == (2, b"")
+    first, where, remedy, *_ = done.stderr.decode().splitlines()
+    assert said in first
+    assert f"policy file {file}" in where
+    assert remedy.startswith("  remedy: ")
+    assert "template" not in remedy
+    assert b"hunter2" not in done.stderr
+
+
 def test_what_contradicts_another_layer_ends_in_the_last_that_says_it(tmp_path: Path) -> None:
     """The stream's policy and a file have the field: the file's stands over it."""
     file = tmp_path / "policy.yaml"
@@ -127,6 +153,13 @@ ISTIO: list[tuple[dict[str, Any], str]] = [
     ({"timeout": "100us"}, "MLM219 timeout '100us' is below 1ms"),
     ({"retries": {"attempts": 1, "perTryTimeout": "0s"}}, "MLM219 retries.perTryTimeout '0s' is below 1ms"),
     ({"retries": {"attempts": -1}}, "MLM205 istiod refuses attempts -1"),
+    ({"retries": {"attempts": "2"}}, "MLM205 attempts '2' is no whole number"),
+    ({"retries": {"attempts": 1.5}}, "MLM205 attempts 1.5 is no whole number"),
+    ({"retries": {"attempts": True}}, "MLM205 attempts True is no whole number"),
+    ({"retries": {"attempts": 2**31}}, "MLM205 attempts 2147483648 is no whole number"),
+    ({"retries": {"attempts": 1, "retryOn": ["5xx"]}}, "MLM205 retryOn ['5xx'] is no string"),
+    ({"retries": {"attempts": 1, "retryOn": 503}}, "MLM205 retryOn 503 is no string"),
+    ({"retries": 3}, "MLM205 retries 3 is no map"),
     ({"retries": {"attempts": 1, "retryOn": "5xx, reset"}}, "MLM205 istiod does not know ' reset' in retryOn"),
     ({"retries": {"attempts": 0, "retryOn": "5xx"}}, "MLM205 attempts 0 means no retries"),
     ({"timeout": "1h30m"}, ""),

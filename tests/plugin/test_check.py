@@ -211,6 +211,39 @@ def test_a_reader_that_goes_away_is_no_broken_invariant(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+@pytest.mark.parametrize("call", ["--help", "--version", "rules", "plan -", "check -", "check - --unsafe-fixes --diff"])
+def test_what_cannot_be_printed_is_told(call: str) -> None:
+    """On a full disk, with standard output closed, or with nobody there to read: no defect, and never exit code 0."""
+
+    def printed(redirection: str) -> "subprocess.CompletedProcess[bytes]":
+        command = ["sh", "-c", f"{BIN}/mlmesh {call} {redirection}"]
+        return subprocess.run(command, input=BAD.encode(), capture_output=True, check=False, timeout=60)
+
+    full, closed, both = map(printed, (">/dev/full", ">&-", ">/dev/full 2>&1"))
+    assert (full.returncode, closed.returncode, both.returncode) == (2, 2, 2)
+    assert b"standard output cannot be written: No space left" in full.stderr
+    assert b"standard output is closed" in closed.stderr
+    assert b"Traceback" not in full.stderr + closed.stderr
+
+
+def test_nothing_to_check_is_said() -> None:
+    """A pipe whose first half failed brings nothing, and a shell without pipefail does not tell."""
+    done = check("-", stdin="# nothing\n")
+    assert (done.returncode, done.stdout) == (0, b"mlmesh: no findings. What was read holds no object.\n")
+
+
+def test_json_that_nests_too_deep_is_what_it_is(tmp_path: Path) -> None:
+    """No baseline, no policy, no JSON to compare field by field; and no defect."""
+    deep = tmp_path / "deep"
+    deep.write_text('{"findings":' * 100_000)
+    done = check("-", "--baseline", str(deep), stdin=BAD)
+    assert (done.returncode, b"the file is no baseline" in done.stderr) == (2, True)
+    text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, labels: {mlmesh.dev/policy: 'true'}}\n"
+    text += "data: {policy.json: '%s'}\n"
+    done = check("-", stdin=text % deep.read_text())
+    assert (done.returncode, b"policy.json is not a policy" in done.stderr) == (2, True)
+
+
 def test_rules_are_listed_and_explained() -> None:
     """`mlmesh rules` has a line for each, with a code all of it, in JSON the stable shape; an unknown code is told."""
     listed = run("rules", command="mlmesh").stdout.decode().splitlines()

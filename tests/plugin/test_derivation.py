@@ -194,6 +194,17 @@ def test_a_field_of_the_policy_s_own_stands_before_objectives() -> None:
     assert derived("chat", ROUND_CHAT, types={"chat": {"attempts": None}}) == {"timeout": "120s"}
 
 
+def test_a_timeout_of_the_policy_s_own_takes_the_default_try_away_where_it_is_not_longer() -> None:
+    """Envoy ignores such a perTryTimeout, and MLM201 would refuse what nobody wrote; one that the policy sets stays."""
+    assert derived("chat", {}, types={"chat": {"timeout": "60s"}}) == chat("60s", 2)
+    assert derived("chat", {}, types={"chat": {"timeout": "61s"}}) == chat("61s", 2, "60s")
+    assert derived("chat", {}, types={"chat": {"perTryTimeout": "300s"}}) == chat("120s", 2, "300s")
+    assert derived("embeddings", {}, types={"embeddings": {"timeout": "8s"}}) == {
+        "timeout": "8s",
+        "retries": {"attempts": 3},
+    }
+
+
 def test_levels_lie_over_each_other() -> None:
     """The host's setting over the type's over the default, key by key; null takes a lower one away."""
     levels = {
@@ -289,6 +300,20 @@ def test_more_than_a_day_is_a_mistake_of_units() -> None:
     with pytest.raises(InputError, match="these objectives ask for 33 hours: ") as caught:
         derived("chat", {**ROUND_CHAT, "timePerOutputToken": "1m"})
     assert "spec.endpoints.objectives.types.chat" in caught.value.place
+
+
+def test_more_than_a_day_is_told_at_the_line_of_the_level() -> None:
+    """The last layer that has it: a file, or the stream's own policy."""
+    day = {"timeToFirstToken": "5s", "timePerOutputToken": "1m", "outputTokens": 2000}
+    hosts = {"llm.ml.svc.cluster.local": day}
+    asked = yaml.safe_dump(yaml.safe_load(policy(endpoints={"objectives": {"hosts": hosts}})))
+    for stream, files, place in (
+        (route(), [asked], "policy file policy-0.yaml, line 9, "),
+        (f"{asked}---\n{route()}", [], "document 0 (MeshPolicy p), line 9, "),
+    ):
+        with pytest.raises(InputError) as caught:
+            rendered(stream, *files)
+        assert caught.value.place.startswith(f"{place}spec.endpoints.objectives.hosts.llm.ml.svc.cluster.local")
 
 
 REFUSED: list[tuple[dict[str, Any], list[str]]] = [

@@ -201,6 +201,8 @@ def test_an_unknown_type_on_a_service_or_in_the_policy_is_an_error() -> None:
         ({"image": "ghcr.io/ggml-org/llama.cpp:server", "args": ["--embeddings"]}, READS),
         ({"image": "ghcr.io/huggingface/text-generation-inference"}, ["chat", "completion", "stream"]),
         ({"image": "tensorflow/tensorflow", "command": ["tensorflow_model_server"]}, ["predict"]),
+        ({"image": "tensorflow/serving:2.19"}, ["predict"]),
+        ({"image": "tensorflow/tensorflow"}, []),
         ({"image": "vllm/vllm-openai", "command": ["torchrun", "x.py"]}, []),
         ({"image": "vllm/vllm-openai", "command": ["vllm", "bench", "serve"]}, []),
         ({"image": "$VLLM_IMAGE"}, []),

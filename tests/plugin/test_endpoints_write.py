@@ -78,6 +78,43 @@ def test_a_redirect_gets_nothing() -> None:
     assert blocks(http_route({**path("/v1/chat/completions"), "backendRefs": []})) == [{}]
 
 
+REWRITES = [
+    # match, replaced by what, what is served (None: nothing that is known)
+    (("Exact", "/ask"), {"replaceFullPath": "/v1/chat/completions"}, "chat"),
+    (("PathPrefix", "/v1/embeddings"), {"replacePrefixMatch": "/v1/chat/completions"}, "chat+tokenize"),
+    (("PathPrefix", "/ranker"), {"replacePrefixMatch": "/v1/rerank"}, "rerank"),
+    (("PathPrefix", "/ranker"), {"replacePrefixMatch": "/"}, None),
+    (("PathPrefix", "/llama/v1/chat/completions"), {"replacePrefixMatch": "/mine"}, "chat+tokenize"),
+    (("PathPrefix", "/ask"), {}, None),
+]
+
+
+@pytest.mark.parametrize(("match", "written", "served"), REWRITES)
+def test_a_rewritten_path_tells_what_is_served(match: tuple[str, str], written: Any, served: str | None) -> None:
+    """The server gets what is rewritten; where that tells nothing, what clients ask for does."""
+    filters = [{"type": "URLRewrite", "urlRewrite": {"path": {"type": "X", **written}}}]
+    (kind, value) = match
+    patches = rendered(http_route({**path(value, kind), "filters": filters})).patches
+    assert [each.reason.split(" (")[0] for each in patches] == ([f"rule 0 serves {served}"] if served else [])
+
+
+@pytest.mark.parametrize(
+    ("uri", "served"), [({"exact": "/ask"}, "chat"), ({"prefix": "/ask"}, "chat+tokenize"), (None, "chat+tokenize")]
+)
+def test_a_virtual_service_rewrites_too(uri: dict[str, str] | None, served: str) -> None:
+    """A prefix is replaced, with the rest of the path behind it; without a match it is the `/` that all begin with."""
+    rule = {"rewrite": {"uri": "/v1/chat/completions"}, "route": [{"destination": {"host": "llm"}}]}
+    item = {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "VirtualService",
+        "metadata": {"name": "v", "namespace": "ml"},
+        "spec": {"hosts": ["llm"], "http": [{**rule, **({"match": [{"uri": uri}]} if uri else {})}]},
+    }
+    (patch,) = rendered(yaml.safe_dump(item)).patches
+    assert patch.reason.startswith(f"rule 0 serves {served} (")
+    assert "to which it rewrites" in patch.reason
+
+
 def test_a_second_run_changes_nothing_and_another_channel_moves_what_was_derived() -> None:
     """What is derived is stamped, so it is taken away again where the channel has no such field."""
     text = http_route(path("/v1/chat/completions"))
@@ -139,6 +176,15 @@ def test_a_grpc_route_of_sidecars_is_told_with_a_virtual_service() -> None:
     assert rule["route"] == [{"destination": {"host": "llm.ml.svc.cluster.local", "port": {"number": 80}}}]
 
 
+@pytest.mark.parametrize("parent", ["Gateway", "Service"])
+def test_what_goes_in_a_grpc_routes_place_keeps_the_names_of_its_rules(parent: str) -> None:
+    """Annotations speak of rules by name, and so do policies that are attached to one."""
+    (said,) = messages(http_route({"name": "stream", **grpc(STREAM)}, kind="GRPCRoute", parent=parent), "MLM204")
+    better = json.loads(said.partition("put in its place: ")[2])
+    (rule,) = better["spec"]["rules" if parent == "Gateway" else "http"]
+    assert rule["name"] == "stream"
+
+
 def test_what_goes_in_a_grpc_routes_place_is_left_alone_and_causes_no_finding_of_the_kind() -> None:
     """The manifest has what would be derived into it: put there, it is complete."""
     (said,) = messages(http_route(grpc(STREAM), kind="GRPCRoute"), "MLM204")
@@ -194,10 +240,11 @@ def test_conditions_become_codes(retry_on: str, codes: list[int]) -> None:
     assert codes_of(retry_on) == codes
 
 
-def test_objectives_by_the_host_of_a_service_reach_its_http_route() -> None:
-    """A route's numbers follow from what its own server can do."""
-    slow = {"hosts": {"llm": {"timeToFirstToken": "10s", "timePerOutputToken": "200ms", "outputTokens": 1000}}}
-    text = http_route(path("/v1/chat/completions"))
-    assert blocks(text, policy(release={"namespace": "ml"}, endpoints={"objectives": slow})) == [
-        {"timeouts": {"request": "420s"}}
-    ]
+@pytest.mark.parametrize(("namespace", "request_"), [("ml", "420s"), ("", "420s"), ("elsewhere", "120s")])
+@pytest.mark.parametrize("level", ["hosts", "routes"])
+def test_objectives_by_the_host_of_a_service_reach_its_http_route(level: str, namespace: str, request_: str) -> None:
+    """A route's numbers follow from what its own server can do. A short name is of the release's namespace; where
+    nothing names that, of the route's."""
+    slow = {"llm": {"timeToFirstToken": "10s", "timePerOutputToken": "200ms", "outputTokens": 1000}}
+    asked = policy(release={"namespace": namespace} if namespace else {}, endpoints={"objectives": {level: slow}})
+    assert blocks(http_route(path("/v1/chat/completions")), asked) == [{"timeouts": {"request": request_}}]

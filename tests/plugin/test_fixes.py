@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from mlmesh.post_renderer import post_render
 from tests.support.checks import BAD, check, finding, write_folder
 from tests.support.rule_cases import CASES, findings
 from tests.support.rule_cases import check as checked
+from tests.support.streams import BIN
 
 if TYPE_CHECKING:
     from mlmesh.model.patches import Operation
@@ -46,6 +48,20 @@ def test_a_safe_fix_takes_away_what_it_names(tmp_path: Path) -> None:
     assert check(str(file), "--fix").stderr.startswith(b"mended: MLM001 ")
     assert file.read_text() == re.sub(r"{allow\.mlmesh\.dev/[^}]*}", "{}", before)
     assert len(file.read_text()) < len(before)
+
+
+def test_a_full_disk_leaves_a_file_as_it_was(tmp_path: Path) -> None:
+    """It is told, and the manifests are whole; nor is half a report left."""
+    file = tmp_path / "a.yaml"
+    text = BAD + "#" * (1024 - len(BAD))  # two more bytes than a block, when it is mended
+    file.write_text(text)
+    for option in ("--unsafe-fixes", f"--report {tmp_path / 'report'} --report-format sarif"):
+        command = f"ulimit -f 1; {BIN}/mlmesh check {file} {option}"
+        done = subprocess.run(["bash", "-c", command], capture_output=True, check=False, timeout=60)
+        assert done.returncode == 2
+        assert b"cannot be written: File too large" in done.stderr
+        assert file.read_text() == text
+        assert list(tmp_path.iterdir()) == [file]
 
 
 def test_a_diff_shows_and_writes_nothing(tmp_path: Path) -> None:
@@ -115,7 +131,8 @@ def test_every_fix_of_the_cases_mends_its_finding(tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     mended = set()
     for case in sorted(CASES.glob("*/bad*.yaml")):
-        target = tmp_path / case.name
+        target = tmp_path / case.parent.name / case.name
+        target.parent.mkdir(exist_ok=True)
         shutil.copy(case, target)
         before = findings(target)
         offered = {each["code"] for each in before if each["fix"] != "none"}

@@ -11,6 +11,7 @@ from mlmesh.graph.gateways import accounts
 from mlmesh.graph.hosts import resolve
 from mlmesh.graph.pods import pod_templates
 from mlmesh.graph.pools import picker, pods_of
+from mlmesh.graph.ports import protocol
 from mlmesh.graph.release import Release
 from mlmesh.graph.routes import routes
 from mlmesh.manifests import stream as manifests
@@ -48,7 +49,7 @@ OBJECTS = [
         "a",
         {"components": [{"template": json.loads(item("batch/v1", "Job", "j", {"template": POD}))}]},
     ),
-    item("v1", "Service", "llm", {"selector": {"app": "llm"}}),
+    item("v1", "Service", "llm", {"selector": {"app": "llm"}, "ports": [{"name": "http", "port": 80}]}),
     item(ISTIO, "ServiceEntry", "e", {"hosts": ["hub.example.com"], "workloadSelector": {"labels": {"app": "llm"}}}),
     item(ISTIO, "DestinationRule", "d", {"host": "llm", "subsets": [{"name": "v1", "labels": {"app": "llm"}}]}),
     item(
@@ -64,7 +65,12 @@ OBJECTS = [
                     "timeout": "1s",
                     "mirror": {"host": "llm"},
                     "route": [{"destination": {"host": "llm", "subset": "v1", "port": {"number": 80}}, "weight": 1}],
-                }
+                },
+                {
+                    "match": [{"uri": {"prefix": "/v1/embeddings"}}],
+                    "rewrite": {"uri": "/"},
+                    "delegate": {"name": "w", "namespace": "ml"},
+                },
             ],
             "tcp": [{"route": [{"destination": {"host": "hub.example.com"}}]}],
         },
@@ -142,3 +148,10 @@ def test_a_wrong_value_in_any_place_is_told_or_passed_on(number: int) -> None:
         except InputError:
             continue
     assert tried >= len(WRONG)
+
+
+@pytest.mark.parametrize("number", WRONG)
+def test_a_port_that_is_no_number_has_no_known_protocol(number: Any) -> None:
+    """Its name and its appProtocol still tell."""
+    assert protocol({"port": number}) == ""
+    assert protocol({"port": number, "name": "grpc-x"}) == "grpc"

@@ -133,6 +133,17 @@ def test_201_and_202_reckon_the_tries(timeout: str | None, each: str | None, exp
     assert found(virtual_service(own)) == expected
 
 
+@pytest.mark.parametrize(
+    ("timeout", "each", "fitting"), [("1h", "30m", "1200s"), ("2000s", "700s", "666666ms"), ("20ms", "9ms", "6ms")]
+)
+def test_202_names_a_try_of_which_all_fit(timeout: str, each: str, fitting: str) -> None:
+    """In a unit that a VirtualService takes, and never rounded up."""
+    own = {**to("svc"), "timeout": timeout, "retries": {"attempts": 2, "perTryTimeout": each}}
+    findings = rendered(yaml.safe_dump(virtual_service(own))).findings
+    (finding,) = (each for each in findings if each.code == "MLM202")
+    assert f"a perTryTimeout of at most {fitting};" in finding.remedy
+
+
 def test_202_is_silent_without_retries() -> None:
     """`attempts: 0` is one try, which cannot exceed the timeout."""
     own = {**to("svc"), "timeout": "30s", "retries": {"attempts": 0, "perTryTimeout": "20s"}}

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mlmesh.graph.protocols import protocol
+from mlmesh.graph.ports import protocol
 from mlmesh.post_renderer import post_render
 from tests.support.rule_cases import CASES, bad_cases, check, findings
 from tests.support.streams import policy
 
 # Nothing tells which port is meant.
-UNMENDED = (CASES / "MLM313" / "bad-protocol.yaml",)
+UNMENDED = (CASES / "MLM313" / "bad-protocol.yaml", CASES / "MLM310" / "bad-bytes-by-name.yaml")
 MENDED = ("MLM301", "MLM304", "MLM308", "MLM310", "MLM313", "MLM315", "MLM316")
 
 

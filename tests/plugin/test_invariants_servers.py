@@ -212,3 +212,13 @@ def test_the_dates_of_a_certificate_are_read() -> None:
     text = b64encode(der(0x30, body)).decode()
     found = validity(f"first line\n-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
     assert found == ("19991231235959Z", "20991231235959Z")
+
+
+def test_labels_of_a_component_are_no_mistake() -> None:
+    """The policy says that a component has such pods, whoever deploys them: an info, as of another release."""
+    text = case("MLM953")
+    spec = {"components": {"llm": {"role": "inference", "namespace": "ml", "selector": {"app": "llm"}}}}
+    settings = {"apiVersion": "mlmesh.dev/v1alpha1", "kind": "MeshPolicy", "metadata": {"name": "x"}, "spec": spec}
+    found = severities(f"{text}---\n{yaml.safe_dump(settings)}", "MLM953")
+    # Other labels than the component's are one still.
+    assert sorted(found) == ["info"] * (len(severities(text, "MLM953")) - 1) + ["warning"]

@@ -1,10 +1,13 @@
 """What a report shows of manifests: never a secret."""
 
+from time import process_time
+
 import pytest
 
 from mlmesh.model.masking import masked
 from tests.support.checks import check
 from tests.support.rule_cases import CASES
+from tests.support.streams import pod, run
 
 HIDDEN = "hunter2"
 HIDES = {
@@ -27,6 +30,18 @@ HIDES = {
     "a header": 'x: "Authorization: Bearer hunter2"',
     "a header in flow style": 'headers: {authorization: {exact: "Bearer hunter2"}}',
     "an address": "url: https://h/?password=hunter2",
+    "an address with a password": "url: postgres://u:hunter2@h/db",
+    "an address among others": "- see redis://:hunter2@h:6379/0",
+    "a short word for it": "adminPass: hunter2",
+    "a shorter one": "db: {pwd: hunter2}",
+    "a variable with a short word": "- name: DB_PASS\n  value: hunter2",
+    "a variable with a short word in flow style": "- {name: DB_PASS, value: hunter2}",
+    "an argument with a short word": "- --db-pass=hunter2",
+    "a key to sign with": "signingKey: hunter2",
+    "a registry's login": ".dockerconfigjson: hunter2",
+    "a token of a hub": "note: hf_hunter2hunter2hunter2hunter2",
+    "a token of a provider": "- curl -H 'x: sk-hunter2-hunter2hunter2hunter2'",
+    "a JWT": "note: eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.hunter2",
     "a Secret in a List": "  kind: Secret\n  data:\n    a: hunter2\n    b: hunter2",
     "a Secret's data in flow style": "stringData: {a: hunter2}",
 }
@@ -51,10 +66,17 @@ SHOWS = (
     "kind: AuthorizationPolicy",
     "automountServiceAccountToken: false",
     "- --max-tokens=512",
+    "timeToFirstToken: 8s",
+    "llm: {timeToFirstToken: 8s, timePerOutputToken: 40ms, inputTokens: 900, outputTokens: 4000}",
     "- --tokenizer=/models/a",
     "protocol: GRPC",
     "listeners: [{name: http, port: 80, protocol: GRPC}]",
     "  secret:\n    secretName: cert",
+    "passthrough: true",
+    "- bypass: compass",
+    "image: ghcr.io/org/app@sha256:0123456789abcdef",
+    "issuer: https://accounts.example.com:443/a@b",
+    "connectionPool: {tcp: {maxConnections: 3}}",
 )
 
 
@@ -74,6 +96,14 @@ def test_names_of_secrets_and_words_like_theirs_are_shown(text: str) -> None:
     assert masked(text.split("\n")) == text.split("\n")
 
 
+def test_a_long_line_is_masked_in_linear_time() -> None:
+    """Whose line almost is a token, over and over, does not keep a run busy."""
+    start = process_time()
+    for almost in ("eyJaaaaaaaa-", "sk-", "://a:", "token", "p"):
+        masked([f"note: {almost * (600_000 // len(almost))}"])
+    assert process_time() - start < 5  # a tenth of it on an idle machine, and minutes where it is quadratic
+
+
 def test_an_excerpt_never_shows_a_secret() -> None:
     """The lines around a finding are masked, in arguments and in flow style too."""
     text = (CASES / "MLM502" / "bad.yaml").read_text()
@@ -86,6 +116,34 @@ def test_an_excerpt_never_shows_a_secret() -> None:
     assert "api-token: ***" in shown
     assert "note: ***" in shown
     assert HIDDEN not in shown
+
+
+def test_a_finding_about_an_address_shows_its_host_alone() -> None:
+    """Who asks, the path of a webhook and a query can be secrets, and no one of them is needed to find it."""
+    address = "https://user:hunter2@files.example.com/hunter2?token=hunter2"
+    text = f"""\
+apiVersion: v1
+kind: Pod
+metadata: {{name: p, namespace: ml, labels: {{sidecar.istio.io/inject: "true"}}}}
+spec: {{containers: [{{name: c, image: server, args: ["--from={address}"]}}]}}
+---
+apiVersion: networking.istio.io/v1
+kind: Sidecar
+metadata: {{name: default, namespace: ml}}
+spec: {{outboundTrafficPolicy: {{mode: REGISTRY_ONLY}}, egress: [{{hosts: ["./*"]}}]}}
+"""
+    shown = check(stdin=text).stdout.decode()
+    assert "asks files.example.com (--from=https://files.example.com)" in shown
+    assert HIDDEN not in shown
+
+
+def test_a_plan_never_shows_a_secret() -> None:
+    """Settings of the proxy that the user wrote stand in the patch that adds to them."""
+    config = "{proxyMetadata: {API_TOKEN: hunter2}}"
+    done = run("plan", stdin=pod(**{"proxy.istio.io/config": config}), command="mlmesh")
+    text = done.stdout.decode()
+    assert "replace /spec/template/metadata/annotations/proxy.istio.io~1config = ***" in text
+    assert HIDDEN not in text
 
 
 def test_an_excerpt_knows_what_its_lines_belong_to() -> None:

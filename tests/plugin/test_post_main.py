@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+import mlmesh
 from tests.support.streams import BIN, pod, policy, run
 
 BROKEN = """\
@@ -141,6 +142,9 @@ def test_a_closed_pipe_exits_141_without_a_word() -> None:
         (">&-", 2, "standard output cannot be written"),
         ("<&-", 2, "standard input is closed"),
         ("2>&-", 0, ""),
+        ("2>/dev/full", 0, ""),
+        ("2>/dev/full --policy /no/policy", 2, ""),
+        ("2>/dev/full --chain \"sh -c 'cat; echo said >&2'\"", 0, ""),
     ],
 )
 def test_a_stream_that_cannot_be_read_or_written_is_told(redirection: str, code: int, message: str) -> None:
@@ -150,6 +154,7 @@ def test_a_stream_that_cannot_be_read_or_written_is_told(redirection: str, code:
     assert done.returncode == code
     assert message in text(done.stderr)
     assert "Traceback" not in text(done.stderr)
+    assert bool(done.stdout) == (code == 0)
 
 
 @pytest.mark.parametrize("called_by", ["", "--called-by=helm4"])
@@ -229,7 +234,7 @@ def test_the_report_is_written_on_success_and_on_failure(form: str, tmp_path: Pa
     assert finding["line"] == 7
     assert list(finding) == [
         "code", "rule", "severity", "confidence", "message", "remedy", "apiVersion", "kind", "namespace", "name",
-        "file", "document", "line", "pointer", "source", "fix", "fingerprint",
+        "file", "document", "line", "pointer", "source", "values", "fix", "fingerprint",
     ]  # fmt: skip
     assert run("--report", str(report), "--report-format=json", stdin=pod()).returncode == 0
     assert json.loads(report.read_text())["findings"] == []
@@ -270,7 +275,9 @@ def test_help_teaches_and_wrong_calls_are_met() -> None:
         "helm install",
     ):
         assert part in shown
-    assert run("--version").stdout == b"mlmesh-post 0.1.0\n"
+    assert "--version" in shown
+    assert run("-h").stdout == run("--help", MLMESH_REPORT_FORMAT="xml").stdout == shown.encode()
+    assert run("--version").stdout == f"mlmesh-post {mlmesh.__version__}\n".encode()
     for wrong in (("--polic", "x"), ("--policy",), ("extra",), ("--report-format", "xml")):
         done = run(*wrong, stdin=pod())
         assert (done.returncode, done.stdout) == (2, b"")

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -9,17 +10,20 @@ import jsonschema
 import pytest
 
 from mlmesh.model.errors import InputError
+from mlmesh.model.findings import Finding
 from mlmesh.reports.github import github
+from mlmesh.reports.gitlab import gitlab
 from mlmesh.reports.junit import junit
 from mlmesh.reports.sarif import MOST_RESULTS, sarif
 from mlmesh.reports.text import findings_text
-from tests.support.checks import BAD, SCHEMA, WARNS, check, finding, write_folder
-from tests.support.sarif import refused
+from tests.support.checks import BAD, SCHEMA, WARNS, check, finding, line_of, write_folder
+from tests.support.reports import CODE_QUALITY
+from tests.support.sarif import invalid, refused
 from tests.support.streams import BIN, run
 
 DOCS = {"MLM701": "A protocol is known.\n\nWhy: it is."}
 ERROR = InputError("the object has no kind", place="a.yaml, line 3", remedy="see the template")
-FORMS = ("json", "sarif", "junit", "github")
+FORMS = ("json", "sarif", "junit", "github", "gitlab")
 
 
 def parsed(text: str | bytes) -> ET.Element:
@@ -48,6 +52,24 @@ def test_sarif_is_what_code_scanning_takes(tmp_path: Path) -> None:
         levels = {result["ruleId"]: result["level"] for result in one["results"]}
         assert levels == {"MLM203": "warning", "MLM701": "error"}
         assert one["invocations"] == [{"executionSuccessful": True}]
+
+
+def test_sarif_is_what_the_standard_says(tool: Callable[[str], str], tmp_path: Path) -> None:
+    """By OASIS's own schema: of a release, of none, of a run that ended, of findings that nobody knows a file of."""
+    standard = tool("sarif-schema")
+    write_folder(tmp_path)
+    made: list[str | bytes] = [
+        check(str(tmp_path), "--format", "sarif").stdout,
+        check("--format", "sarif", stdin="").stdout,
+        check("--format", "sarif", stdin="- x\n").stdout,
+        sarif([finding(), finding(source="chart/templates/gw.yaml"), finding(severity="info")], DOCS, ERROR),
+    ]
+    for text in made:
+        assert invalid(json.loads(text), standard) == []
+    log = json.loads(made[0])
+    log["runs"][0]["results"][0]["level"] = "critical"
+    del log["runs"][0]["tool"]["driver"]["name"]
+    assert len(invalid(log, standard)) == 2
 
 
 def test_sarif_of_a_stream_names_the_charts_template() -> None:
@@ -104,6 +126,41 @@ def test_junit_and_github_tell_the_same(tmp_path: Path) -> None:
     assert (clean.get("tests"), clean.get("failures"), clean.get("errors")) == ("1", "0", "0")
 
 
+def test_code_quality_is_what_gitlab_takes(tmp_path: Path) -> None:
+    """Every field that GitLab reads, places relative to the repository, and one fingerprint an issue."""
+    write_folder(tmp_path)
+    done = subprocess.run(
+        [BIN / "mlmesh", "check", str(tmp_path), "--format", "gitlab"], cwd=tmp_path, capture_output=True, check=False
+    )
+    assert done.returncode == 1
+    issues = json.loads(done.stdout)
+    jsonschema.validate(issues, CODE_QUALITY)
+    told = {issue["check_name"][:6]: (issue["severity"], issue["location"]["path"]) for issue in issues}
+    assert told == {"MLM203": ("minor", "a.yaml"), "MLM701": ("critical", "deep/b.yml")}
+    begins = {issue["check_name"][:6]: issue["location"]["lines"]["begin"] for issue in issues}
+    assert begins["MLM701"] == line_of((tmp_path / "deep" / "b.yml").read_text(), "protocol: GRPC")
+    assert json.loads(check("--format", "gitlab", stdin="").stdout) == []
+
+
+def test_code_quality_knows_a_finding_again() -> None:
+    """A moved line is the same issue; another file, and another finding, is another. Of a stream, the template."""
+
+    def issues(*findings: Finding) -> list[tuple[str, str, int]]:
+        made = json.loads(gitlab(findings))
+        return [(each["fingerprint"], each["location"]["path"], each["location"]["lines"]["begin"]) for each in made]
+
+    ((first, file, line),) = issues(finding(file="a.yaml"))
+    assert (file, line) == ("a.yaml", 10)
+    assert issues(finding(file="a.yaml", line=60))[0] == (first, "a.yaml", 30)
+    others = issues(finding(file="b.yaml"), finding(file="a.yaml", fingerprint="MLM701-1"), finding())
+    assert len({first, *(fingerprint for fingerprint, _, _ in others)}) == 4
+    assert others[2][1:] == ("stdin", 40)
+    assert issues(finding(source="chart/templates/gw.yaml"))[0][1:] == ("chart/templates/gw.yaml", 1)
+    owed = finding(source="chart/templates/gw.yaml")
+    owed.values = ("gateways.gw", "values/prod.yaml", 12)
+    assert issues(owed)[0][1:] == ("values/prod.yaml", 12)
+
+
 def test_workflow_commands_escape_what_github_reads_as_its_own() -> None:
     """`%`, line breaks, and in a property `:` and `,`; a control character cannot end the command."""
     shown = github([finding(file="a,b:c.yaml", message="100%\r\n::error::forged")])
@@ -147,6 +204,11 @@ def test_no_report_takes_a_run_that_ended_for_a_clean_one(form: str, command: st
         suite = parsed(text)
         assert (suite.get("tests"), suite.get("errors")) == ("1", "1")
         assert "the document" in (suite[0][0].get("message") or "")
+    elif form == "gitlab":
+        (issue,) = json.loads(text)
+        jsonschema.validate([issue], CODE_QUALITY)
+        assert (issue["severity"], issue["check_name"]) == ("blocker", "mlmesh")
+        assert "the document" in issue["description"]
     else:
         assert text.startswith("::error title=mlmesh::the document")
 
@@ -155,7 +217,7 @@ def test_a_name_of_control_characters_is_shown_as_such() -> None:
     """No terminal is told to change colour, direction or title; XML stays XML, and JSON keeps the name itself."""
     name = "gw\x1b[31m\x01\u202e"
     stream = BAD.replace("name: gw", 'name: "gw\\x1b[31m\\x01\\u202e"')
-    for form in ("text", "github", "sarif", "junit"):
+    for form in ("text", "github", "gitlab", "sarif", "junit"):
         shown = check("--format", form, stdin=stream).stdout.decode()
         assert not set(name) & set("\x1b\x01\u202e") & set(shown), form
         assert "gw\\x1b[31m\\x01\\u202e" in shown.replace("\\\\", "\\"), form
@@ -181,4 +243,5 @@ def test_what_ended_the_run_is_in_every_form() -> None:
     assert github([finding()], ERROR).count("\n") == 2
     suite = parsed(junit([finding()], ERROR))
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "1", "1")
+    assert len(json.loads(gitlab([finding()], ERROR))) == 2
     assert len(json.loads(sarif([finding()], DOCS, ERROR))["runs"][0]["results"]) == 1

@@ -55,6 +55,12 @@ def test_a_rule_without_a_policy_gets_one_and_loses_it_whole() -> None:
     assert "trafficPolicy" not in after(once)["spec"]
 
 
+@pytest.mark.parametrize("policy", [["x"], "x", 7, [{"retryBudget": {}}]])
+def test_a_traffic_policy_that_is_no_map_is_left_to_the_api_server(policy: Any) -> None:
+    """It passes as it came: no budget has a place in it."""
+    assert policy_of(rule("llm", trafficPolicy=policy), ASKED) == policy
+
+
 @pytest.mark.parametrize("host", ["llm", "llm.ml.svc.cluster.local", "*.ml.svc.cluster.local", "*.svc.cluster.local"])
 def test_the_rule_that_istio_takes_for_the_host_gets_it(host: str) -> None:
     """By its short or full name, or as the longest wildcard that covers it."""

@@ -129,8 +129,9 @@ def test_the_text_reads_from_top_to_bottom() -> None:
         "  retries.perTryTimeout 60s: the default of chat",
         "  retries.retryOn 5xx,reset: the default of chat",
         "  from a pod with a sidecar: The client has an answer after 120 s at most; a generation can run 3 times, "
-        "9 times with an SDK that tries 3 times. A server that needs more than 60 s is asked 2 times, and the client "
-        "has an error after 120 s. A stream is cut after 120 s. A request of more than 1 MiB is not repeated.",
+        "9 times with an SDK that tries 3 times and gives up after 361.5 s. A server that needs more than 60 s is "
+        "asked 2 times, and the client has an error after 120 s. A stream is cut after 120 s. A request of more than "
+        "1 MiB is not repeated.",
     ]
     assert "  serves nothing that is known: PathPrefix / is of no known type" in second.splitlines()
     assert "  no timeout, and Istio's own 2 retries" in second.splitlines()

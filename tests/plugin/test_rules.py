@@ -14,7 +14,7 @@ from mlmesh.graph.release import Release
 from mlmesh.invariants import registry
 from mlmesh.invariants.registry import ALLOWANCE_CODES, CODES, rules
 from mlmesh.invariants.rule import PODS, Rule
-from mlmesh.invariants.topics import MARKED, TOPICS
+from mlmesh.invariants.topics import ANY, MARKED, ON_DEMAND, TOPICS
 from mlmesh.manifests.objects import KubeObject
 from tests.support.rule_cases import CASES, bad_cases, check, findings, good_cases
 from tests.support.streams import policy, rendered
@@ -61,7 +61,7 @@ def test_a_topic_says_what_its_rules_judge() -> None:
         assert tuple(rule.code for rule in topics_rules) == codes
         judged = {kind for rule in topics_rules for kind in rule.judges}
         assert set(kinds) <= judged
-        assert judged - set(kinds) <= {PODS}  # what a stage notes imports its topic by the code
+        assert judged - set(kinds) <= {PODS, ANY}  # what a stage notes imports its topic by the code
     assert {topic for topic, _ in MARKED} <= {topic for topic, _, _ in TOPICS}
 
 
@@ -144,7 +144,7 @@ def test_a_rule_finds_its_bad_case_and_passes_its_good_one(code: str, monkeypatc
         assert [each for each in findings(file) if each["severity"] != "info" or each["code"] == code] == [], file
 
 
-@pytest.mark.parametrize("code", sorted(CODES - set(ALLOWANCE_CODES)))
+@pytest.mark.parametrize("code", sorted(CODES - {*ALLOWANCE_CODES, *ON_DEMAND}))
 def test_a_finding_is_excused_by_its_annotation_and_by_the_policy(code: str) -> None:
     """Either needs a reason; and either, on an object without such a finding, is told itself."""
     file = CASES / code / "bad.yaml"

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+import mlmesh
 from mlmesh.graph.kinds import KINDS, TRAIN_JOB
 from mlmesh.graph.pods import PodTemplate, pod_templates
 from mlmesh.graph.stamps import derived
@@ -99,7 +100,7 @@ def test_the_stamps_are_on_the_object_and_not_on_its_pods() -> None:
     """A new version of the plugin must not roll pods: its stamp is on the Deployment alone."""
     (item,) = documents(rendered(pod()))
     own = item["metadata"]["annotations"]
-    assert own["mlmesh.dev/rendered-by"] == "0.1.0"
+    assert own["mlmesh.dev/rendered-by"] == mlmesh.__version__
     assert own["mlmesh.dev/derived"].split()[0] == "/spec/template/metadata/annotations/sidecar.istio.io~1proxyCPU"
     assert not any(key.startswith("mlmesh.dev/") for key in item["spec"]["template"]["metadata"]["annotations"])
 

@@ -149,8 +149,18 @@ def test_what_nothing_bounds_is_null_in_data() -> None:
             CHAT,
             {"streaming": True},
             "The client has an answer after 120 s at most; a generation can run 3 times, 9 times with an SDK that "
-            "tries 3 times. A server that needs more than 60 s is asked 2 times, and the client has an error after "
-            "120 s. A stream is cut after 120 s.",
+            "tries 3 times and gives up after 361.5 s. A server that needs more than 60 s is asked 2 times, and the "
+            "client has an error after 120 s. A stream is cut after 120 s.",
+        ),
+        (
+            retries(1, timeout="50ms", retry_on="5xx"),
+            {"client_tries": 1, "connect": 0},
+            "The client has an answer after 0.05 s at most; a generation can run 2 times.",
+        ),
+        (
+            retries(0, timeout="1000000s"),
+            {"client_tries": 1},
+            "The client has an answer after 1000000 s at most; a generation can run once.",
         ),
         (
             EMBEDDINGS,

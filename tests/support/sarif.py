@@ -1,14 +1,25 @@
-"""What GitHub's code scanning asks of a SARIF log, by its documentation.
+"""What the standard, and GitHub's code scanning by its documentation, ask of a SARIF log.
 
 https://docs.github.com/en/code-security/code-scanning/integrating-with-code-scanning/sarif-support-for-code-scanning
 """
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlparse
 
+import jsonschema
+
 LEVELS = ("error", "warning", "note", "none")
 PRECISIONS = ("very-high", "high", "medium", "low")
+
+
+def invalid(log: dict[str, Any], standard: str) -> list[str]:
+    """What OASIS's schema has against the log. `standard` is the folder `sarif-schema` of dev.recipes."""
+    schema = json.loads((Path(standard) / "schema.go").read_text().split("`")[1])
+    assert schema["title"].startswith("Static Analysis Results Format (SARIF) Version 2.1.0")
+    return [f"{error.json_path}: {error.message}" for error in jsonschema.Draft4Validator(schema).iter_errors(log)]
 
 
 def refused(log: dict[str, Any]) -> Iterator[str]:

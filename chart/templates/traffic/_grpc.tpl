@@ -8,13 +8,14 @@ first. A host that models or llm routes is not among them: Istio takes only one 
 {{- range $key, $rule := $route.rules -}}
 {{- if include "ml-mesh.on" $rule -}}
 {{- range $host, $backend := $rule.backends -}}
+{{- $where := include "ml-mesh.backendKey" (dict "route" $route "backend" $backend) -}}
 {{- $routed := false -}}
 {{- range $other := list (get ($.Values.models | default dict) $host) (get ($.Values.llm | default dict) $host) -}}
-{{- if and (include "ml-mesh.on" $other) (eq $route.namespace (dig "namespace" "" (default dict $other))) -}}{{- $routed = true -}}{{- end -}}
+{{- if and (include "ml-mesh.on" $other) (eq $where (dig "namespace" "" (default dict $other))) -}}{{- $routed = true -}}{{- end -}}
 {{- end -}}
-{{- if and (include "ml-mesh.on" $backend) (not $routed) -}}
-{{- $place := printf "%s/%s" $route.namespace $host -}}
-{{- $found := get $hosts $place | default (dict "host" $host "namespace" $route.namespace "from" (printf "routes.%s" $name) "rules" dict) -}}
+{{- if and (include "ml-mesh.on" $backend) (not $routed) (eq (default "Service" $backend.kind) "Service") -}}
+{{- $place := printf "%s/%s" $where $host -}}
+{{- $found := get $hosts $place | default (dict "host" $host "namespace" $where "from" (printf "routes.%s" $name) "rules" dict) -}}
 {{- range $index, $match := $rule.matches | default (list dict) -}}
 {{- $uri := dict -}}
 {{- with $match.method -}}{{- $uri = include "ml-mesh.grpcPath" . | fromYaml -}}{{- end -}}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -29,6 +30,7 @@ type caller struct {
 	grpc           string
 	websocket      bool
 	shared         *http.Transport // of HTTP/2: one connection for all
+	secure         *tls.Config     // nil without TLS
 }
 
 // A summary counts instead of telling each response.
@@ -57,6 +59,7 @@ func call(arguments []string) error {
 	flags.BoolVar(&c.http10, "http10", false, "HTTP/1.0")
 	flags.BoolVar(&c.h2c, "h2c", false, "HTTP/2 without TLS, by prior knowledge")
 	flags.StringVar(&c.grpc, "grpc", "", "/package.Service/Method to call, unary without --messages")
+	authority := flags.String("ca", "", "file of the authority to trust, for https://")
 	flags.BoolVar(&c.websocket, "websocket", false, "send messages over a WebSocket and await the echo of each")
 	if err := parse(flags, arguments); err != nil {
 		return err
@@ -68,6 +71,14 @@ func call(arguments []string) error {
 	}
 	if err := c.complete(flags, *count, *concurrency); err != nil {
 		return err
+	}
+	if c.url.Scheme == "https" {
+		authorities, err := pool(*authority)
+		if err != nil {
+			return err
+		}
+		name, _, _ := strings.Cut(c.host, ":")
+		c.secure = &tls.Config{RootCAs: authorities, ServerName: name}
 	}
 	report := c.run(*count, *concurrency, *short)
 	return json.NewEncoder(os.Stdout).Encode(report)
@@ -95,8 +106,11 @@ func (c *caller) complete(flags *flag.FlagSet, count, concurrency int) (err erro
 		return wrongUsage("one URL is needed, after the flags")
 	}
 	c.url, err = url.Parse(flags.Arg(0))
-	if err != nil || c.url.Scheme != "http" || c.url.Host == "" {
-		return wrongUsage(fmt.Sprintf("%q is not an http:// URL", flags.Arg(0)))
+	if err != nil || (c.url.Scheme != "http" && c.url.Scheme != "https") || c.url.Host == "" {
+		return wrongUsage(fmt.Sprintf("%q is not an http:// or https:// URL", flags.Arg(0)))
+	}
+	if c.url.Scheme == "https" && (c.h2c || c.grpc != "" || c.websocket) {
+		return wrongUsage("https:// is for HTTP/1")
 	}
 	if count < 1 || concurrency < 1 || c.timeout <= 0 || c.interval < 0 || c.messages < 0 {
 		return wrongUsage("--count, --concurrency and --timeout begin above 0, --interval and --messages at 0")

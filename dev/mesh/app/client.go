@@ -3,10 +3,12 @@ package main
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -28,9 +30,12 @@ func (o *connection) close() {
 func (o *connection) http1(c *caller, got *response) error {
 	deadline := got.begun.Add(c.timeout)
 	if o.Conn == nil {
-		opened, err := (&net.Dialer{Deadline: deadline}).Dial("tcp", address(c.url.Host))
+		opened, err := (&net.Dialer{Deadline: deadline}).Dial("tcp", address(c.url))
 		if err != nil {
 			return err
+		}
+		if c.secure != nil {
+			opened = tls.Client(opened, c.secure)
 		}
 		o.Conn, o.reader = opened, bufio.NewReader(opened)
 	}
@@ -83,11 +88,12 @@ func (c *caller) text() string {
 	return text.String() + "\r\n" + c.body
 }
 
-func address(host string) string {
-	if _, _, err := net.SplitHostPort(host); err == nil {
-		return host
+func address(target *url.URL) string {
+	port := target.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[target.Scheme]
 	}
-	return net.JoinHostPort(strings.Trim(host, "[]"), "80")
+	return net.JoinHostPort(target.Hostname(), port)
 }
 
 // transport speaks HTTP/2 by prior knowledge over one connection, as a gRPC channel does; a burst at its very beginning

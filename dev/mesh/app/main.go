@@ -1,7 +1,7 @@
 // mesh-app stands in for the servers of an ML platform and for their clients where tests run real Envoys.
 //
 // `mesh-app serve` answers HTTP, gRPC and WebSocket as it is told and keeps what it saw; `mesh-app call` sends requests
-// and prints what came back, and when.
+// and prints what came back, and when. `mesh-app certificate` makes what servers of TLS need.
 package main
 
 import (
@@ -12,8 +12,10 @@ import (
 	"syscall"
 )
 
-const usage = `mesh-app serve --name NAME --socket PATH --port P [--port P]... [--model ID] [--grace S]
+const usage = `mesh-app serve --name NAME --socket PATH --port P [--port P]... [--tls-port P]... [--certificates PATH]
+               [--mutual] [--model ID] [--grace S]
 mesh-app call [flags] URL
+mesh-app certificate --folder PATH --host NAME [--host NAME]...
 `
 
 const descriptors = 65536
@@ -24,7 +26,7 @@ func main() {
 		os.Exit(2)
 	}
 	raiseDescriptors()
-	run := map[string]func([]string) error{"serve": serve, "call": call}[os.Args[1]]
+	run := map[string]func([]string) error{"serve": serve, "call": call, "certificate": certificate}[os.Args[1]]
 	if run == nil {
 		fmt.Fprint(os.Stderr, usage)
 		os.Exit(2)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"flag"
 	"fmt"
 	"net"
@@ -39,18 +40,21 @@ func (p *ports) Set(text string) error {
 }
 
 func serve(arguments []string) error {
-	var listen ports
+	var listen, secure ports
 	flags := flag.NewFlagSet("serve", flag.ContinueOnError)
 	name := flags.String("name", "", "what the app calls itself")
 	socket := flags.String("socket", "", "path of the Unix socket that controls it")
 	model := flags.String("model", "", "the model that it pretends to serve (its name if absent)")
 	grace := flags.Float64("grace", 0, "seconds that requests in flight get after SIGTERM")
+	certificates := flags.String("certificates", "", "folder of what `mesh-app certificate` wrote, for --tls-port")
+	mutual := flags.Bool("mutual", false, "ask callers of --tls-port for a certificate too")
 	flags.Var(&listen, "port", "TCP port (repeatable)")
+	flags.Var(&secure, "tls-port", "TCP port that speaks TLS (repeatable)")
 	if err := parse(flags, arguments); err != nil {
 		return err
 	}
-	if *name == "" || *socket == "" || len(listen) == 0 || flags.NArg() > 0 {
-		return wrongUsage("--name, --socket and --port are needed, and nothing else")
+	if *name == "" || *socket == "" || len(listen)+len(secure) == 0 || flags.NArg() > 0 {
+		return wrongUsage("--name, --socket and --port or --tls-port are needed")
 	}
 	if *model == "" {
 		*model = *name
@@ -66,10 +70,17 @@ func serve(arguments []string) error {
 	}
 	defer os.Remove(*socket)
 	listeners := []net.Listener{}
-	for _, port := range listen {
+	for index, port := range append(listen, secure...) {
 		listener, err := net.Listen("tcp4", fmt.Sprintf("0.0.0.0:%d", port))
 		if err != nil {
 			return err
+		}
+		if index >= len(listen) {
+			config, err := serverTLS(*certificates, *mutual)
+			if err != nil {
+				return err
+			}
+			listener = tls.NewListener(listener, config)
 		}
 		listeners = append(listeners, listener)
 	}
@@ -96,6 +107,7 @@ func serve(arguments []string) error {
 func (a *app) server() *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
 	return &http.Server{
 		Handler:   a,
@@ -182,7 +194,7 @@ func (x *exchange) wait(duration time.Duration) bool {
 // reset ends the TCP connection with RST, after what was flushed has arrived, and never returns.
 func (x *exchange) reset() {
 	x.keep()
-	connection := x.r.Context().Value(connectionKey{}).(*net.TCPConn)
+	connection := bare(x.r.Context().Value(connectionKey{}).(net.Conn))
 	if x.entry.Status != 0 || x.r.ProtoMajor == 2 {
 		// Linger 0 throws away what is still to be sent.
 		raw, err := connection.SyscallConn()
@@ -201,6 +213,14 @@ func (x *exchange) reset() {
 	_ = connection.SetLinger(0)
 	_ = connection.Close()
 	panic(http.ErrAbortHandler)
+}
+
+// bare is the TCP connection below TLS, if there is any.
+func bare(connection net.Conn) *net.TCPConn {
+	if wrapped, ok := connection.(*tls.Conn); ok {
+		connection = wrapped.NetConn()
+	}
+	return connection.(*net.TCPConn)
 }
 
 // flat gives header names in lower case, and one text for several values.

@@ -12,7 +12,7 @@ from mlmesh.files import is_fed, read_files, write_report
 from mlmesh.invariants.registry import documentation
 from mlmesh.model.errors import InputError, MlmeshError, defect
 from mlmesh.model.findings import ERROR
-from mlmesh.options import BASELINE, CONTEXT, NAMESPACE, POLICY, REPORT, REPORT_FORMAT, WARN_ONLY, Option
+from mlmesh.options import BASELINE, CONTEXT, NAMESPACE, POLICY, REPORT, REPORT_FORMAT, VALUES, WARN_ONLY, Option
 from mlmesh.post_help import click_option
 from mlmesh.post_renderer import post_render
 from mlmesh.reports.forms import written
@@ -32,10 +32,13 @@ are one release; each finding names the file and the line that it is in.
 
 \b
   helm template ml-mesh chart/ | mlmesh check --post-render     a release, as the post-renderer leaves it
+  helm template ml-mesh chart/ -f prod.yaml | mlmesh check --post-render --values prod.yaml
+                                                                each finding with the line of prod.yaml that it is from
   mlmesh check manifests/                                       a folder, as it is
-  mlmesh check manifests/ --format sarif >mlmesh.sarif          for code scanning; also json, junit, github
+  mlmesh check manifests/ --format sarif >mlmesh.sarif          for code scanning; also json, junit, github, gitlab
   mlmesh check manifests/ --diff                                what --fix would change
   mlmesh check manifests/ --write-baseline baseline.json        what is known from now on
+  mlmesh check out.yaml --require-stamp                         whether they were post-rendered
   mlmesh check manifests/ --live                                with what the cluster holds as context
   mlmesh check --live                                           what the cluster holds, as it is
 
@@ -57,6 +60,9 @@ Exit codes:
 """
 FORMAT = Option("--format", "FORMAT", "Text, or a form for programs.", choices=REPORT_FORMAT.choices)
 POST_RENDER = Option("--post-render", "", "Judge what the post-renderer would make of them.")
+REQUIRE_STAMP = Option(
+    "--require-stamp", "", "Demand that they were post-rendered: what the post-renderer would change carries its stamp."
+)
 FIX = Option("--fix", "", "Mend what changes nothing that works; the files are rewritten, standard input goes on.")
 UNSAFE_FIXES = Option("--unsafe-fixes", "", "Mend also what may need a look: read the diff.")
 DIFF = Option("--diff", "", "Show what a fix would change (--fix, if none is named), and write nothing.")
@@ -72,7 +78,7 @@ def check(**options: "Any") -> None:
 
     Whatever ended the run, a report in a form for programs says so: an empty one would be taken for a clean run.
     """
-    asked = SimpleNamespace(**options, cluster=None)
+    asked = SimpleNamespace(**options, cluster=None, nothing=False)
     findings: list[Finding] = []
     note = ""
     error: MlmeshError | None = None
@@ -80,9 +86,9 @@ def check(**options: "Any") -> None:
         findings, note = _judge(asked)
     except MlmeshError as caught:
         error = caught
-    except BrokenPipeError:
-        raise
     except Exception as caught:
+        if isinstance(caught, OSError) and caught.filename is None:  # what was printed has no reader, or no room
+            raise
         error = defect(caught)
 
     def shown(form: str, *, colour: bool = False) -> str:
@@ -103,7 +109,7 @@ def check(**options: "Any") -> None:
         colour = _colour(stream.isatty())
         click.echo(shown(asked.form, colour=colour), nl=False, file=stream, color=colour)
     if asked.report:
-        write_report(asked.report, shown(asked.report_format or "text"))
+        write_report(asked.report, shown(asked.report_format or "text"), REPORT)
     broken = any(finding.severity == ERROR for finding in findings) and not asked.warn_only and not asked.write_baseline
     click.get_current_context().exit(int(broken) if error is None else error.exit_code)
 
@@ -120,18 +126,34 @@ def _judge(asked: SimpleNamespace) -> "tuple[list[Finding], str]":
             "a fix is made in files as they are, and --post-render judges what would become of them",
             remedy="leave one of the two out",
         )
-    policy, context = read_files(asked.policy), read_files(asked.context)
+    if asked.require_stamp and asked.post_render:
+        raise InputError(
+            "--require-stamp asks whether manifests were post-rendered, and --post-render does that itself",
+            remedy="leave one of the two out",
+        )
+    policy, context = read_files(asked.policy, POLICY), read_files(asked.context, CONTEXT)
+    values = read_files(asked.values, VALUES)
     inputs, held, namespace = _inputs(asked, policy)
     context += held
 
     def judged() -> "list[Finding]":
         try:
             result = post_render(
-                inputs.stream, policy, context=context, namespace=namespace, as_it_is=not asked.post_render
+                inputs.stream,
+                policy,
+                context=context,
+                namespace=namespace,
+                as_it_is=not asked.post_render,
+                require_stamp=asked.require_stamp,
             )
         except InputError:
             inputs.blame()
             raise
+        asked.nothing = not result.stream.documents and not asked.cluster
+        if values:
+            from mlmesh.values.causes import blame
+
+            blame(result.findings, result.stream, values)
         if asked.cluster:
             asked.cluster.weigh(result)
         return result.findings
@@ -139,12 +161,13 @@ def _judge(asked: SimpleNamespace) -> "tuple[list[Finding], str]":
     found = judged()
     if fixing:
         found = _mended(asked, inputs, found, judged)
-    findings, note = found, ""
+    findings, note = found, " What was read holds no object." if asked.nothing else ""
     if asked.baseline:
-        ((name, content),) = read_files([asked.baseline])
-        findings, note = Baseline(name, content).settled(found)
+        ((name, content),) = read_files([asked.baseline], BASELINE)
+        findings, known = Baseline(name, content).settled(found)
+        note += known
     if asked.write_baseline:
-        write_report(asked.write_baseline, write(found), what="baseline")
+        write_report(asked.write_baseline, write(found), WRITE_BASELINE, what="baseline")
         note += f" {len(found)} written to {asked.write_baseline}."
     if asked.warn_only and any(finding.severity == ERROR for finding in findings):
         note += " Errors are let through: --warn-only."
@@ -161,7 +184,7 @@ def _inputs(asked: SimpleNamespace, policy: "list[tuple[str, bytes]]") -> "tuple
     if alone and (asked.fix or asked.unsafe_fixes or asked.diff):
         raise InputError("a fix is made in files, and the cluster is only read", remedy="name the files")
     files = (getattr(asked, name) for name in NO_MANIFESTS)
-    given = None if alone else Inputs(asked.sources, [name for name in files if name])
+    given = None if alone else Inputs(asked.sources, [*filter(None, files), *asked.values])
     namespace = asked.namespace or ""
     if given is not None and not asked.live:
         return given, [], namespace
@@ -215,7 +238,10 @@ COMMAND = click.Command(
     params=[
         click.Argument(["sources"], metavar="[FILE|DIR|-]...", nargs=-1),
         click_option(FORMAT, name="form", default="text"),
-        *map(click_option, (POST_RENDER, FIX, UNSAFE_FIXES, DIFF, LIVE, KUBECONFIG, KUBE_CONTEXT)),
-        *map(click_option, (POLICY, CONTEXT, NAMESPACE, BASELINE, WRITE_BASELINE, WARN_ONLY, REPORT, REPORT_FORMAT)),
+        *map(click_option, (POST_RENDER, REQUIRE_STAMP, FIX, UNSAFE_FIXES, DIFF, LIVE, KUBECONFIG, KUBE_CONTEXT)),
+        *map(
+            click_option,
+            (POLICY, CONTEXT, NAMESPACE, VALUES, BASELINE, WRITE_BASELINE, WARN_ONLY, REPORT, REPORT_FORMAT),
+        ),
     ],
 )

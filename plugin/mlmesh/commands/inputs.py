@@ -11,6 +11,7 @@ from mlmesh.model.errors import InputError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from io import FileIO
 
     from mlmesh.model.findings import Finding
 
@@ -97,15 +98,33 @@ class Inputs:
         for name, old, new in zip(self.names, before, self.texts, strict=True):
             if name != "-" and new != old:
                 try:
-                    with open(name, "r+b") as target:  # the file itself: its mode, its links and its owner stay
-                        target.write(new)
-                        target.truncate()
+                    _rewrite(name, old, new)
                 except OSError as problem:
                     raise InputError(
                         f"the file cannot be written: {problem.strerror or 'it is a pipe'}",
                         place=name,
                         remedy="--diff shows what would be written",
                     ) from None
+
+
+def _rewrite(name: str, old: bytes, new: bytes) -> None:
+    """Change a file itself: its mode, its links and its owner stay, and its text where the disk is full."""
+    with open(name, "r+b", buffering=0) as target:
+        if not target.seekable():
+            raise OSError
+        try:
+            _write(target, new)
+        except OSError:
+            _write(target, old)  # this much there was room for
+            raise
+
+
+def _write(target: "FileIO", text: bytes) -> None:
+    target.seek(0)
+    left = memoryview(text)
+    while left:
+        left = left[target.write(left) :]
+    target.truncate()
 
 
 def _files(source: str, left_out: set[str]) -> list[str]:

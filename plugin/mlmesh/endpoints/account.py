@@ -11,8 +11,8 @@ from math import inf
 from mlmesh.endpoints.catalogue import ALWAYS, ASKED, WEBSOCKET
 from mlmesh.endpoints.match import FORMS
 from mlmesh.endpoints.routes import KINDS, OWN, Rule, rules
-from mlmesh.endpoints.worst_case import CONNECT_TIMEOUT, SDK_TRIES, WorstCase, sentence, worst_case
-from mlmesh.endpoints.write import ALWAYS_RETRIED, numbers, set_by_user, unsaid
+from mlmesh.endpoints.worst_case import CONNECT_TIMEOUT, SDK_TRIES, WorstCase, sentence, text, worst_case
+from mlmesh.endpoints.write import ALWAYS_RETRIED, inherited, numbers, set_by_user, unsaid
 from mlmesh.graph.fields import at, entries, mapping
 from mlmesh.graph.route import ISTIO, MESH
 from mlmesh.model.errors import InputError
@@ -39,11 +39,11 @@ class Account:
     route cannot say. ``cases`` are (the proxies on the way, the worst case, in words).
     """
 
-    __slots__ = ("block", "cases", "fields", "rule", "unsaid")
+    __slots__ = ("_block", "block", "cases", "fields", "rule", "unsaid")
 
     def __init__(self, rule: Rule, release: "Release") -> None:
         self.rule = rule
-        self.block = numbers(rule, release) if rule.types and rule.sure and rule.backends else {}
+        self.block = numbers(rule, release) if rule.types and rule.sure and rule.sends else {}
         own = set_by_user(rule)
         held = [(key, rule.data[key]) for key in OWN[rule.owner.kind] if key in rule.data]
         self.fields = [
@@ -57,7 +57,14 @@ class Account:
             self.fields = [("timeout", *told(rule, release))]
         says_all = own or not self.block or rule.owner.kind == "VirtualService"
         self.unsaid = [] if says_all else unsaid(rule, release)
-        self.cases = list(self._cases(release)) if rule.backends else []
+        above = inherited(rule, release)
+        self.fields += [
+            (name, value, f"of {root.title}, which delegates to it")
+            for key, (below, root, _) in above.items()
+            for name, value in _flat(key, below)
+        ]
+        self._block = {key: value for key, (value, _, _) in above.items()} | effective(rule)
+        self.cases = list(self._cases(release)) if rule.sends else []
 
     def _source(self, name: str) -> str:
         key = {"timeouts.request": "timeout", "retry.codes": "retryOn"}.get(name, name.rpartition(".")[2])
@@ -75,7 +82,7 @@ class Account:
 
     def _cases(self, release: "Release") -> "Iterator[tuple[list[str], WorstCase, str]]":
         parents = self.rule.route.parents
-        block = effective(self.rule)
+        block = self._block
         done = []
         if any(parent.kind == "Gateway" for parent in parents):
             done = [([GATEWAY], [block]), ([SIDECAR, GATEWAY], [{}, block])]
@@ -101,7 +108,7 @@ class Account:
         if worst.cut is None and streaming & {ALWAYS, ASKED}:
             worst.cut = worst_case(*blocks, streaming=True, **asked).cut
             if worst.cut is not None and worst.cut < inf:
-                words += f" A stream is cut after {round(worst.cut, 1):g} s."
+                words += f" A stream is cut after {text(worst.cut)}."
         if worst.runs > 1 or worst.tries > 1 or asked["large_body"]:
             words += " A request of more than 1 MiB is not repeated."
         return worst, words

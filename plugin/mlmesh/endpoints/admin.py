@@ -32,7 +32,7 @@ SGLANG = _under(
 )  # fmt: skip
 _LMDEPLOY = (
     *_under("/", "terminate", "wakeup", "distserve/**"),
-    *_under("/nodes/", "add", "remove", "terminate", "terminate_all"),
+    *_under("/nodes/", "add", "remove", "terminate", "terminate_all", "status"),
 )
 _TRITON = (
     *_under("/v2/", "repository/**", "logging", "trace/setting", "systemsharedmemory/**", "cudasharedmemory/**"),

@@ -10,9 +10,8 @@ settings of its own does not (pilot/pkg/networking/util/util.go GetPortLevelTraf
 import json
 
 from mlmesh.endpoints.routes import KINDS, rules
-from mlmesh.graph.fields import at, maps
+from mlmesh.graph.fields import at, maps, policies
 from mlmesh.graph.hosts import covers
-from mlmesh.graph.policies import policies
 from mlmesh.graph.route import ISTIO
 from mlmesh.graph.stamps import additions, derived, stamped
 
@@ -106,7 +105,7 @@ def derive_budgets(items: "Iterable[KubeObject]", release: "Release") -> "Iterat
     hosts = retried(release) if budget else {}
     known = guards(release) if hosts else {}
     for item in items:
-        if (item.group, item.kind) != (ISTIO, "DestinationRule"):
+        if (item.group, item.kind) != (ISTIO, "DestinationRule") or not _writable(item):
             continue
         pattern = _host(item, release)
         host = next((host for host in hosts if covers(pattern, host) and item in guarding(host, known)), "")
@@ -127,6 +126,12 @@ def derive_budgets(items: "Iterable[KubeObject]", release: "Release") -> "Iterat
 
 def _host(item: "KubeObject", release: "Release") -> str:
     return release.host(str(at(item.data, "spec.host")), release.namespace(item))
+
+
+def _writable(item: "KubeObject") -> bool:
+    """Whether a budget has a place: a policy that is no map is refused by the API server, with or without one."""
+    policy = at(item.data, "spec.trafficPolicy")
+    return policy is None or isinstance(policy, dict)
 
 
 def _budget(item: "KubeObject") -> "Any":

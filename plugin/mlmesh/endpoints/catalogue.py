@@ -170,7 +170,7 @@ _TYPES = (
         "predict", PURE, NONE,
         "KServe, TF Serving, Triton, TorchServe, MLflow, TGI, TEI, vLLM",
         (
-            *_under(_MODEL, ":predict", ":classify", ":regress"), _OIP_MODEL + "/infer",
+            *_under("POST " + _MODEL, ":predict", ":classify", ":regress"), _OIP_MODEL + "/infer",
             "/predictions/*[/*]", "/wfpredict/*", "/invocations",
         ),
         grpc=(
@@ -180,7 +180,7 @@ _TYPES = (
         unsure={"/invocations": "MLflow's prediction, TGI's chat, TEI's embeddings or anything of vLLM"},
         grpc_retry_on="unavailable",
     ),
-    EndpointType("explain", PURE, NONE, "KServe, TorchServe", (_MODEL + ":explain", "/explanations/*[/*]")),
+    EndpointType("explain", PURE, NONE, "KServe, TorchServe", (f"POST {_MODEL}:explain", "/explanations/*[/*]")),
     EndpointType(
         "features", PURE, NONE,
         "Feast, OpenAI",

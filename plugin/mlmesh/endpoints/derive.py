@@ -40,14 +40,15 @@ def fields(
     ``timeout``, ``attempts``, ``perTryTimeout``, ``retryOn``, where they are set; under objectives also ``idle``, how
     long a stream may be silent, which no field of a route can say. A field that the policy sets for the type outright
     stands before objectives, and these before the built-in default. ``route``: the namespace and the name of the rule's
-    route, and the rule's own name. ``grpc``: requests are gRPC.
+    route, and the rule's own name. ``grpc``: requests are gRPC. Where nothing names the release's namespace, short
+    names in the policy are of ``namespace``.
 
     Several types or hosts: the block of the type whose repetition costs most, and of equals the one with the longest
     perTryTimeout; the timeout is the longest of all. ``0s`` and null in the policy leave a field out (Istio refuses
     ``timeout: 0s``).
     """
-    names = _hosts_with_objectives(policy, hosts, namespace)
-    routes = _routes_with_objectives(policy, *route)
+    names = hosts_with_objectives(policy, hosts, namespace)
+    routes = routes_with_objectives(policy, *route)
     blocks = [(kind, _block(kind, policy, name, routes, grpc=grpc)) for kind in types for name in names]
     kind, strictest = max(blocks, key=lambda pair: (STRICTNESS.index(pair[0].retry), _ms(pair[1], "perTryTimeout")))
     if len(blocks) == 1:
@@ -110,23 +111,23 @@ def _block(
 
         objectives = gather(endpoints["objectives"], kind.name, host, routes)
         if objectives:
-            found = computed(kind.name, objectives, own, outright)
-            if "perTryTimeout" not in outright and _ms(found, "perTryTimeout") >= _ms(found, "timeout"):
-                found.pop("perTryTimeout", None)  # Envoy ignores one that is not below the timeout
+            found = computed(kind.name, objectives, own, outright, place=policy.place)
+    if "perTryTimeout" not in outright and _ms(found, "perTryTimeout") >= _ms(found, "timeout"):
+        found.pop("perTryTimeout", None)  # Envoy ignores one that is not below the timeout
     alone = "attempts" not in found or found["attempts"].value == 0  # istiod refuses any other field beside 0
     return {key: found[key] for key in FIELDS if key in found and not (alone and key in ("perTryTimeout", "retryOn"))}
 
 
-def _routes_with_objectives(policy: "Policy", namespace: str, name: str, rule: str) -> "list[str]":
+def routes_with_objectives(policy: "Policy", namespace: str, name: str, rule: str) -> "list[str]":
     """The keys of ``objectives.routes`` that mean a rule: those of the whole route before those of the rule."""
     known = policy.spec["endpoints"].get("objectives", {}).get("routes")
     if not known or not name:
         return []
-    names = [f"{namespace}/{name}", *([name] if namespace == policy.namespace else [])]
+    names = [f"{namespace}/{name}", *([name] if policy.namespace in (namespace, "") else [])]
     return [key for key in (*names, *(f"{each}#{rule}" for each in names if rule)) if key in known]
 
 
-def _hosts_with_objectives(policy: "Policy", hosts: "Sequence[str]", namespace: str) -> "list[str]":
+def hosts_with_objectives(policy: "Policy", hosts: "Sequence[str]", namespace: str) -> "list[str]":
     """The keys of ``objectives.hosts`` that mean these hosts; an empty string for those without one."""
     known = policy.spec["endpoints"].get("objectives", {}).get("hosts")
     if not known or not hosts:
@@ -134,5 +135,5 @@ def _hosts_with_objectives(policy: "Policy", hosts: "Sequence[str]", namespace: 
     from mlmesh.graph.hosts import fqdn
 
     domain = policy.spec["mesh"]["clusterDomain"]
-    named = {fqdn(name, policy.namespace, domain): name for name in known}
+    named = {fqdn(name, policy.namespace or namespace, domain): name for name in known}
     return list(dict.fromkeys(named.get(fqdn(host, namespace or policy.namespace, domain), "") for host in hosts))

@@ -41,11 +41,11 @@ def manifest(rules: "Sequence[Rule]", release: "Release") -> "dict[str, Any]":
 
 
 def _http_rule(rule: "Rule", release: "Release") -> "dict[str, Any]":
-    written: dict[str, Any] = {}
+    written: dict[str, Any] = {"name": rule.data["name"]} if "name" in rule.data else {}
     matches = [_http_match(match) for match in rule.matched.matches]
     if matches:
         written["matches"] = matches
-    written |= {key: rule.data[key] for key in ("filters", "backendRefs") if key in rule.data}
+    written |= {key: rule.data[key] for key in ("filters", "backendRefs", "sessionPersistence") if key in rule.data}
     return {**written, **(wanted_by_http_route(rule, release) if rule.sure else {})}
 
 
@@ -62,7 +62,7 @@ def _http_match(match: "Match") -> "dict[str, Any]":
 def _istio_rule(rule: "Rule", release: "Release") -> "dict[str, Any]":
     from mlmesh.endpoints.derive import written
 
-    found: dict[str, Any] = {}
+    found: dict[str, Any] = {"name": rule.data["name"]} if "name" in rule.data else {}
     matches = [_istio_match(match) for match in rule.matched.matches]
     if matches and all(matches):
         found["match"] = matches

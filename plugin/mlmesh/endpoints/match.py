@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     Told = tuple[tuple[EndpointType, ...], str, tuple[str, ...]]
 
 UNSURE = " (may be "  # begins what a reason says of a tail that other servers have, too
+UNSEEN = " has a query or a fragment, which no match sees"  # ends a reason
 FORMS = {"exact": "exact", "prefix": "prefix", "path-prefix": "PathPrefix", "regex": "regex"}
 
 
@@ -92,7 +93,7 @@ def _told(form: str, path: str, methods: frozenset[str], *, ignore_case: bool) -
         cases = [_case(text) for text in spelt]
     cases = [case for case in cases if "?" not in case[1] and "#" not in case[1]]
     if not cases:
-        return (), f"{shown} has a query or a fragment, which no match sees", ()
+        return (), f"{shown}{UNSEEN}", ()
     own: dict[EndpointType, None] = {}
     along: dict[EndpointType, None] = {}
     unsure: dict[str, None] = {}
@@ -162,7 +163,8 @@ class _Case:
         elif tails:
             self.along = _kinds(_going_on(words, reach, methods, known, raw=form == "prefix"))
             others = [kind for kind in self.along if kind not in self.own]
-            if others and all(kind.name == "metadata" for kind in self.own):
+            called = any(kind.name != "admin" for kind in others)
+            if called and all(kind.name == "metadata" for kind in self.own):
                 self.own, self.why = [], f" stands above paths of {_listed(others)}: nothing tells which are called"
 
 

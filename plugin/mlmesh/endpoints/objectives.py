@@ -24,7 +24,7 @@ from mlmesh.policy.objectives import missing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from mlmesh.policy.objectives import Found
 
@@ -36,13 +36,18 @@ LONGEST = 24 * 3600
 
 
 def computed(
-    kind: str, found: "Found", own: "dict[str, Number]", outright: "Collection[str]" = ()
+    kind: str,
+    found: "Found",
+    own: "dict[str, Number]",
+    outright: "Collection[str]" = (),
+    *,
+    place: "Callable[[str], str]" = str,
 ) -> "dict[str, Number]":
     """The fields of a type's block under objectives, as ``gather`` found them, over the block that it has without.
 
     ``outright``: the fields of ``own``, unset ones too, that objectives do not change. The result has ``timeout``,
     ``attempts``, ``perTryTimeout``, ``retryOn``, and ``idle`` for a stream's guard; one left out is unset. Raises
-    InputError where they ask for more than a day.
+    InputError where they ask for more than a day, at the ``place`` of the level that they are from.
     """
     block = {**own, **{key: number for key, number in _retries(found, own).items() if key not in outright}}
     attempts = int(block["attempts"].value) if "attempts" in block else DEFAULT_ATTEMPTS
@@ -58,12 +63,12 @@ def computed(
         timeouts.append(_later(_tries(found, one, attempts), found))
     if known and kind not in READING and streaming is not False:
         timeouts.append(_later(_stream(found), found))
-        block["idle"] = _number(_idle(found), found)
+        block["idle"] = _number(_idle(found), found, place)
     if timeouts and "timeout" not in outright:
-        block["timeout"] = _number(max(timeouts, key=lambda time: time.seconds), found)
+        block["timeout"] = _number(max(timeouts, key=lambda time: time.seconds), found, place)
     if "perTryTimeout" not in outright:
         if one is not None:
-            block["perTryTimeout"] = _number(_later(one, found), found)
+            block["perTryTimeout"] = _number(_later(one, found), found, place)
         elif known:  # all is streamed
             block.pop("perTryTimeout", None)
     return block
@@ -89,12 +94,12 @@ def _later(time: _Time, found: "Found") -> _Time:
     return _Time(time.seconds + cold, f"{time.source} + coldStart {found['coldStart'][0]}") if cold else time
 
 
-def _number(time: _Time, found: "Found") -> Number:
+def _number(time: _Time, found: "Found", place: "Callable[[str], str]") -> Number:
     levels = " and ".join(dict.fromkeys(level for _, level in found.values()))
     if time.seconds > LONGEST:
         raise InputError(
             f"these objectives ask for {time.seconds / 3600:.0f} hours: {time.source}",
-            place=f"policy, {levels}",
+            place=f"{place(levels.partition(' and ')[0])}, {levels}",
             remedy="correct the units (timePerOutputToken is the time of one token), or set the timeout itself",
         )
     return Number(f"{time.seconds:.0f}s", f"{time.source}; {levels}")

@@ -77,6 +77,11 @@ class Rule:
         matches = self.matched.matches
         return self.matched.protocol == "grpc" or bool(matches and all(_is_grpc(match.path) for match in matches))
 
+    @property
+    def sends(self) -> bool:
+        """Whether its requests go on: to backends, or by the rules of the VirtualService that it delegates to."""
+        return bool(self.backends) or isinstance(self.data.get("delegate"), dict)
+
     def hosts(self, release: "Release") -> list[str]:
         """The full names of the hosts that it sends to; a pool's is as a Service of its name would have it."""
         return [backend.host or release.host(backend.name, backend.namespace) for backend in self.backends]
@@ -121,6 +126,11 @@ def _rule(route: "Route", matched: "Matched", release: "Release", servers: "Call
 
     try:
         types, reason, _ = types_of_rule(matched.matches)
+        if "rewrite" in matched.data or "filters" in matched.data:
+            from mlmesh.graph.matching import handed
+
+            written, why, _ = types_of_rule(handed(matched))
+            types, reason = (written, f"{why}, to which it rewrites") if written else (types, reason)
     except ValueError as error:
         raise InputError(
             f"a match has the regular expression {error}",

@@ -57,7 +57,7 @@ PROGRAMS = {
     "vllm.entrypoints.openai.api_server": "vLLM",
 }
 
-# words of an image's last name, those of a longer name before those in it: server
+# words of an image's last name, those of a longer name before those in it, or both its last names: server
 IMAGES = {
     "feature-server": "Feast",
     "infinity": "Infinity",
@@ -72,6 +72,7 @@ IMAGES = {
     "pmmlserver": "KServe's servers",
     "sglang": "SGLang",
     "sklearnserver": "KServe's servers",
+    "tensorflow/serving": "TF Serving",
     "text-embeddings-inference": "TEI",
     "text-generation-inference": "TGI",
     "torchserve": "TorchServe",
@@ -93,7 +94,7 @@ READING: dict[str, tuple[str, ...]] = {
 # Text that a document must have to be looked at: a part of every word above that tells a server.
 MARKS = (
     *(b"feast", b"feature-server", b"infinity", b"llama", b"llm", b"lmdeploy", b"mlflow", b"mlserver"),
-    *(b"paddleserver", b"pmmlserver", b"sglang", b"sklearnserver", b"lgbserver", b"xgbserver", b"tensorflow_model"),
+    *(b"paddleserver", b"pmmlserver", b"sglang", b"sklearnserver", b"lgbserver", b"xgbserver", b"tensorflow"),
     *(b"text-embeddings", b"text-generation", b"torchserve"),
 )
 
@@ -124,7 +125,7 @@ def _server(container: "dict[str, object]", words: str) -> tuple[str, str]:
     name = image.rpartition("/")[2].replace(".", "-").replace("_", "-")
     if not name or not _BESIDE.isdisjoint(name.split("-")):
         return "", ""
-    server = next((server for phrase, server in IMAGES.items() if f"-{phrase}-" in f"-{name}-"), "")
+    server = next((server for phrase, server in IMAGES.items() if f"-{phrase}-" in f"-{name}-" or phrase == image), "")
     return server, f"image {image}"
 
 

@@ -158,24 +158,26 @@ def sentence(worst: WorstCase, what: str = "generation") -> str:
     times = f"a {what} can run {_times(worst.runs)}"
     if worst.client_tries > 1:
         times += f", {_times(worst.client_runs)} with an SDK that tries {_times(worst.client_tries)}"
+        times += f" and gives up after {text(worst.client_answer)}" if worst.client_answer < inf else ""
     if worst.answer < inf:
-        said = f"The client has an answer after {_text(worst.answer)} at most; {times}."
+        said = f"The client has an answer after {text(worst.answer)} at most; {times}."
     else:
         said = f"Nothing ends a request that is not answered; {times}."
     if worst.tries == 1 and worst.patience < worst.answer:
         said += (
-            f" A server that needs more than {_text(worst.patience)} is given up: a try that ran out is not repeated."
+            f" A server that needs more than {text(worst.patience)} is given up: a try that ran out is not repeated."
         )
     elif worst.tries > 1:
-        said += f" A server that needs more than {_text(worst.patience)} is asked {_times(worst.tries)}"
-        said += f", and the client has an error after {_text(worst.unanswered)}."
+        said += f" A server that needs more than {text(worst.patience)} is asked {_times(worst.tries)}"
+        said += f", and the client has an error after {text(worst.unanswered)}."
     if worst.cut is not None and worst.cut < inf:
-        said += f" A stream is cut after {_text(worst.cut)}."
+        said += f" A stream is cut after {text(worst.cut)}."
     return said
 
 
-def _text(seconds: float) -> str:
-    return f"{round(seconds, 1):g} s"
+def text(seconds: float) -> str:
+    """Seconds for a person: tenths, and below one second thousandths."""
+    return f"{seconds:.{1 if seconds >= 1 else 3}f}".rstrip("0").rstrip(".") + " s"
 
 
 def _times(number: int) -> str:

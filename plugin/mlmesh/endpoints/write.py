@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mlmesh.endpoints.derive import Number
     from mlmesh.endpoints.routes import Rule
     from mlmesh.endpoints.serves import Servers
+    from mlmesh.graph.delegates import Inherited
     from mlmesh.graph.release import Release
     from mlmesh.manifests.objects import KubeObject
     from mlmesh.model.patches import Operation
@@ -42,17 +43,27 @@ def set_by_user(rule: "Rule", earlier: "frozenset[str] | None" = None) -> list[s
     return [key for key in OWN[rule.owner.kind] if key in rule.data and f"{rule.path}/{key}" not in ours]
 
 
+def inherited(rule: "Rule", release: "Release") -> "Inherited":
+    """What a delegate's rule has from the rule that leads to it, as mlmesh.graph.delegates tells it."""
+    if rule.owner.kind != "VirtualService" or rule.route.hosts:
+        return {}
+    from mlmesh.graph.delegates import inherited as of_rule
+
+    return of_rule(rule.owner, rule.data, release)
+
+
 def numbers(rule: "Rule", release: "Release") -> "dict[str, Number]":
     """The block of a rule's types, field by field, whether its route can say it or not."""
     from mlmesh.endpoints.derive import fields
 
     route = (release.namespace(rule.owner), rule.owner.name, rule.matched.name)
-    return fields(rule.types, release.policy, rule.hosts(release), route=route, grpc=rule.grpc)
+    hosts = rule.hosts(release)
+    return fields(rule.types, release.policy, hosts, namespace=route[0], route=route, grpc=rule.grpc)
 
 
 def wanted(rule: "Rule", release: "Release") -> "dict[str, Any]":
     """The fields that a rule gets, as its API writes them; empty where nothing is derived into it."""
-    if not rule.sure or not rule.backends:
+    if not rule.sure or not rule.sends:
         return {}
     if rule.owner.kind != "VirtualService":
         return wanted_by_http_route(rule, release)
@@ -135,7 +146,8 @@ def _derive(item: "KubeObject", release: "Release", servers: "Callable[[], Serve
     reasons: list[str] = []
     for index, rule in enumerate(read(item, release, servers)):
         kept = set_by_user(rule, earlier)
-        block = {} if kept else wanted(rule, release)
+        above = inherited(rule, release).values()
+        block = {} if kept or any(path not in derived(root) for _, root, path in above) else wanted(rule, release)
         before = len(operations)
         for key in OWN[item.kind]:
             path = item.pointer + f"{rule.path}/{key}"

@@ -4,8 +4,11 @@ from mlmesh.graph.fields import at, entries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mlmesh.graph.inventory import Inventory
     from mlmesh.graph.release import Release
+    from mlmesh.manifests.objects import KubeObject
 
 # How a host is resolved.
 SERVICE = "service"  # a Service of the release
@@ -79,11 +82,8 @@ def _held(release: "Release", inventory: "Inventory", full: str, namespace: str)
         maker = inventory.maker(*place)
         if maker:
             return MADE, f"{maker[0]} {maker[1]}/{maker[2]}", detail
-    for item in inventory.kept("networking.istio.io", "ServiceEntry"):
-        names = [str(name) for name in entries(at(item.data, "spec.hosts"))]
-        if any(covers(name, full) or covers(full, name) for name in names):
-            return ENTRY, item.title, ""
-    return "", "", ""
+    entry = inventory.entries.of(full)
+    return (ENTRY, entry.title, "") if entry else ("", "", "")
 
 
 def _place(full: str, domain: str, namespace: str) -> tuple[tuple[str, str] | None, str]:
@@ -105,6 +105,31 @@ def _oddity(release: "Release", full: str) -> str:
     if len(parts) == 4 and parts[2] == "svc" and parts[3] != domain:
         return f"its cluster domain is {parts[3]}, the mesh's is {domain}"
     return ""
+
+
+class Entries:
+    """ServiceEntries by the hosts that they name, wildcards apart; of several for one host the first counts."""
+
+    __slots__ = ("_by_name", "_wildcards")
+
+    def __init__(self, items: "Iterable[KubeObject]") -> None:
+        self._by_name: dict[str, tuple[int, KubeObject]] = {}
+        self._wildcards: list[tuple[str, tuple[int, KubeObject]]] = []
+        for found in enumerate(items):
+            for name in map(str, entries(at(found[1].data, "spec.hosts"))):
+                if name.startswith("*"):
+                    self._wildcards.append((name, found))
+                else:
+                    self._by_name.setdefault(name, found)
+
+    def of(self, full: str) -> "KubeObject | None":
+        """The one that has a host, or for a wildcard any host that it covers."""
+        found = [entry for name, entry in self._wildcards if covers(name, full) or covers(full, name)]
+        if full.startswith("*"):
+            found += [entry for name, entry in self._by_name.items() if covers(full, name)]
+        elif full in self._by_name:
+            found.append(self._by_name[full])
+        return min(found, key=lambda entry: entry[0])[1] if found else None
 
 
 def covers(pattern: str, full: str) -> bool:

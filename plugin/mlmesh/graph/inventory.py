@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
+    from mlmesh.graph.hosts import Entries
     from mlmesh.manifests.stream import Document
 
     Owner = tuple[str, str, str]
@@ -165,12 +166,13 @@ class Inventory:
 
     ``services`` have their selectors (None: no selector). A release can be large: of workloads only their Pods and
     the names of the Services and pools that their controllers make (``made``, ``made_pools``: kind, namespace and name
-    of the object, by namespace and name; a Service's name can hold ``*``). ``annotated`` are Services that say
-    themselves which endpoints they serve, by namespace and name.
+    of the object, by namespace and name; a Service's name that can hold ``*`` is a pattern, and apart). ``annotated``
+    are Services that say themselves which endpoints they serve, by namespace and name.
     """
 
     __slots__ = (
-        "_kept", "annotated", "identities", "made", "made_pools", "namespace", "namespaces", "pods", "services",
+        "_entries", "_kept", "_patterns", "annotated", "identities", "made", "made_pools", "namespace", "namespaces",
+        "pods", "services",
     )  # fmt: skip
 
     def __init__(self, namespace: str) -> None:
@@ -180,6 +182,8 @@ class Inventory:
         self.annotated: dict[tuple[str, str], KubeObject] = {}
         self.made: dict[tuple[str, str], Owner] = {}
         self.made_pools: dict[tuple[str, str], Owner] = {}
+        self._patterns: list[tuple[str, str, Owner]] = []  # namespace, name of what is made, owner
+        self._entries: tuple[int, Entries] | None = None
         self.namespaces: dict[str, KubeObject] = {}
         self.pods: list[Pods] = []
         self._kept: dict[tuple[str, str], list[KubeObject]] = {}
@@ -234,7 +238,10 @@ class Inventory:
             namespace = self.of(item)
             owner = (item.kind, namespace, item.name)
             for name in services_made(item):
-                self.made[namespace, name] = owner
+                if "*" in name:
+                    self._patterns.append((namespace, name, owner))
+                else:
+                    self.made[namespace, name] = owner
             if kind in POOLS:
                 self.made_pools[namespace, POOLS[kind].format(item.name)] = owner
 
@@ -243,8 +250,18 @@ class Inventory:
         exact = self.made.get((namespace, name))
         if exact is not None:
             return exact
-        found = (owner for (where, made), owner in self.made.items() if where == namespace and fits(name, made))
+        found = (owner for where, made, owner in self._patterns if where == namespace and fits(name, made))
         return next(found, None)
+
+    @property
+    def entries(self) -> "Entries":
+        """The ServiceEntries, to be found by host."""
+        kept = self.kept("networking.istio.io", "ServiceEntry")
+        if self._entries is None or self._entries[0] != len(kept):  # none yet, or there are more by now
+            from mlmesh.graph.hosts import Entries
+
+            self._entries = len(kept), Entries(kept)
+        return self._entries[1]
 
     def add_all(self, items: "Iterable[KubeObject]") -> None:
         """Take objects of every kind."""
@@ -260,7 +277,8 @@ class Inventory:
     @property
     def kinds(self) -> set[str]:
         """The kinds of the objects that are kept."""
-        return {kind for _, kind in self._kept}
+        found = {kind for _, kind in self._kept}
+        return found | {"Namespace"} if self.namespaces else found
 
     def kept(self, group: str, kind: str) -> "list[KubeObject]":
         """The objects of one kind of MESH, Namespaces and accounts apart, in their order."""

@@ -243,3 +243,4 @@ WITHOUT_PODS = frozenset(
         "ValidatingWebhookConfiguration",
     }
 )
+SCALERS = ("HorizontalPodAutoscaler", "ScaledObject")  # what decides how many pods there are

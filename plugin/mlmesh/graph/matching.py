@@ -1,10 +1,13 @@
 """Which of a route's rules takes a path, and what path the server behind it then gets."""
 
+from mlmesh.graph.fields import at, maps
+from mlmesh.graph.route import Match
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mlmesh.graph.route import Match, Route, Rule
+    from mlmesh.graph.route import Route, Rule
 
 
 def takes(match: "Match", path: str) -> int:
@@ -72,14 +75,30 @@ def asked(rule: "Rule", path: str) -> "Iterator[str]":
             yield match.path
 
 
+def handed(rule: "Rule") -> list[Match]:
+    """What a rule's matches are when its server gets them, where it writes their paths anew; none where it does not.
+
+    A prefix takes the place of what a prefix matched, and of the whole path that was matched otherwise.
+    """
+    rewrite = _rewrite(rule)
+    if rewrite is None:
+        return []
+    form, text = rewrite
+    found = []
+    for match in rule.matches or [Match({}, "", "", "", [])]:
+        prefix = form == "prefix" and match.form in ("", "prefix", "path-prefix")
+        after = (match.form or "prefix") if prefix else "exact"
+        found.append(Match({"method": match.data.get("method")}, after, text, match.method, match.headers))
+    return found
+
+
 def _rewrite(rule: "Rule") -> tuple[str, str] | None:
     """How a rule writes the path anew: a form (prefix or full) and a text; None where it does not, or not by a text."""
-    own = rule.data.get("rewrite")
-    if isinstance(own, dict) and isinstance(own.get("uri"), str):
-        return "prefix", own["uri"]
-    filters = rule.data.get("filters")
-    for each in filters if isinstance(filters, list) else ():
-        path = each.get("urlRewrite", {}).get("path") if isinstance(each, dict) and "urlRewrite" in each else None
+    own = at(rule.data, "rewrite.uri")
+    if isinstance(own, str):
+        return "prefix", own
+    for _, each in maps(rule.data.get("filters")):
+        path = at(each, "urlRewrite.path")
         if isinstance(path, dict):
             if isinstance(path.get("replacePrefixMatch"), str):
                 return "prefix", path["replacePrefixMatch"]

@@ -1,13 +1,16 @@
-"""Which pods have a sidecar, as far as manifests tell.
+"""Which pods have a sidecar, and which istiod reads an object, as far as manifests tell.
 
 istio/istio manifests/charts/istio-control/istio-discovery/templates/mutatingwebhook.yaml (which namespaces and pods the
 webhooks are asked about) and pkg/kube/inject/inject.go injectRequired (what they then do).
 """
 
+from mlmesh.graph.fields import at, mapping
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mlmesh.graph.inventory import Pods
     from mlmesh.graph.release import Release
+    from mlmesh.manifests.objects import KubeObject
 
 
 def injected(pods: "Pods", release: "Release") -> bool | None:
@@ -35,3 +38,14 @@ def namespace_injects(namespace: str, release: "Release") -> bool | None:
         return None
     injection = labels.get("istio-injection")
     return injection == "enabled" or (injection is None and "istio.io/rev" in labels)
+
+
+def meet(one: "KubeObject", other: "KubeObject") -> bool:
+    """Whether some istiod may read both."""
+    mine, its = revision(one), revision(other)
+    return not (mine and its) or mine == its
+
+
+def revision(item: "KubeObject") -> str:
+    """The revision that an object is for; empty: for all."""
+    return str(mapping(at(item.data, "metadata.labels")).get("istio.io/rev") or "")

@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mlmesh.graph.inventory import Pods
     from mlmesh.graph.release import Release
+    from mlmesh.graph.selection import Selectors
     from mlmesh.manifests.objects import KubeObject
 
 STRICT, PERMISSIVE, DISABLE = "STRICT", "PERMISSIVE", "DISABLE"
@@ -46,30 +47,12 @@ def selecting_of(pods: "Pods", release: "Release") -> "list[KubeObject]":
     return release.peers.selecting(pods)
 
 
-class Peers:
-    """PeerAuthentications: ``wide`` those without a selector, by namespace; the others by a label that they ask for."""
+def peers(release: "Release") -> "Selectors":
+    """PeerAuthentications by the pods that they are for."""
+    from mlmesh.graph.selection import Selectors
 
-    __slots__ = ("_by_label", "wide")
-
-    def __init__(self, release: "Release") -> None:
-        self.wide: dict[str, list[KubeObject]] = {}
-        self._by_label: dict[str, dict[str, list[KubeObject]]] = {}
-        for item in release.known("security.istio.io", "PeerAuthentication"):
-            namespace, labels = release.namespace(item), _selector(item)
-            if labels:
-                key, value = next(iter(labels.items()))
-                self._by_label.setdefault(namespace, {}).setdefault(f"{key}={value}", []).append(item)
-            else:
-                self.wide.setdefault(namespace, []).append(item)
-
-    def selecting(self, pods: "Pods") -> "list[KubeObject]":
-        """Those that select pods; of several for one label in their order."""
-        here = self._by_label.get(pods.namespace)
-        if not here:
-            return []
-        pairs = pods.pairs()
-        asked = here if any("*" in pair for pair in pairs) else pairs
-        return [item for pair in asked for item in here.get(pair, ()) if pods.carry(_selector(item))]
+    found = release.known("security.istio.io", "PeerAuthentication")
+    return Selectors((release.namespace(item), _selector(item), item) for item in found)
 
 
 def _selector(item: "KubeObject") -> "dict[str, object]":

@@ -1,9 +1,9 @@
 """What the names in routes and rules lead to: hosts, pools and Gateways that a release or its context has."""
 
 from mlmesh.graph.fields import at, entries
+from mlmesh.graph.gateways import MADE, Gateways
 from mlmesh.graph.hosts import UNKNOWN, resolve
 from mlmesh.graph.kinds import MESH_KINDS, POD_KINDS, WITHOUT_PODS
-from mlmesh.graph.parents import MADE, Gateways
 from mlmesh.graph.route import ISTIO
 from mlmesh.model.findings import ERROR, INFO, WARNING
 

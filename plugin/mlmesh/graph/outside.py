@@ -47,9 +47,10 @@ def _in_word(word: str, env: "dict[str, str]") -> "Iterator[tuple[str, str]]":
         if scheme[0] != "s3" or not any(env.get(key) for key in _STORES):
             yield SCHEMES[scheme[0]], word
     elif scheme[0] in ("http", "https"):
-        host = rest.split("/")[0].split("?")[0].rpartition("@")[2].partition(":")[0].strip("'\",;)").lower()
+        server = rest.split("/")[0].split("?")[0].rpartition("@")[2]
+        host = server.partition(":")[0].strip("'\",;)").lower()
         if is_outside(host):
-            yield host, word
+            yield host, f"{before}://{server}"  # who asks, a path and a query can be secrets
 
 
 def _hub(words: list[str], env: "dict[str, str]") -> "Iterator[tuple[str, str]]":

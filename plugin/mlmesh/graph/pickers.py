@@ -1,8 +1,8 @@
 """Endpoint pickers of InferencePools: their Services, their pods, and how these are started."""
 
 from mlmesh.graph.fields import at, entries, maps
-from mlmesh.graph.parents import Gateways
-from mlmesh.graph.pools import picker
+from mlmesh.graph.gateways import Gateways
+from mlmesh.graph.pools import POOL_GROUP, picker
 from mlmesh.graph.route import GATEWAY_API, POOL
 from mlmesh.graph.routes import route_of
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from mlmesh.graph.release import Release
     from mlmesh.manifests.objects import KubeObject
 
-POOL_GROUP = "inference.networking.k8s.io"  # Istio reads no other
 _IMAGES = ("epp", "llm-d-inference-scheduler", "llm-d-router-endpoint-picker")
 _NO = ("0", "f", "F", "false", "False", "FALSE")  # what Go's strconv.ParseBool takes for false
 

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from mlmesh.graph.release import Release
 
 # Istio reads the first only; the second is what the pool was before 1.0.
-POOL_GROUPS = ("inference.networking.k8s.io", "inference.networking.x-k8s.io")
+POOL_GROUP = "inference.networking.k8s.io"  # Istio reads no other
+POOL_GROUPS = (POOL_GROUP, "inference.networking.x-k8s.io")
 
 
 def selector(pool: KubeObject) -> "dict[str, Any]":

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mlmesh.graph.authorization import Guards
+    from mlmesh.graph.delegates import Delegating
     from mlmesh.graph.inventory import Pods
-    from mlmesh.graph.mtls import Peers
-    from mlmesh.graph.selection import Selection
+    from mlmesh.graph.selection import Selection, Selectors
     from mlmesh.graph.timeouts import Timeouts
     from mlmesh.graph.violation import Violation
     from mlmesh.manifests.stream import Document
@@ -81,18 +81,22 @@ class Release:
     metadata, where its pods do not see them; ``selecting``, components of the policy that select some pod;
     ``selected_elsewhere``, a namespace with pods that carry a component's labels and are not in its own, by component;
     ``unselected``, namespaces with a pod that no component selects (mlmesh.roles tells all three); ``notes``, by code,
-    what a stage saw of an object in passing; ``serves``, by backend, the endpoint types that it serves and why;
+    what a stage saw of an object in passing; ``as_it_is``: nothing more is written into it; ``serves``, by backend,
+    the endpoint types that it serves and why;
     ``listed``, what Lists hold, by name.
     """
 
     __slots__ = (
+        "_delegating",
         "_guards",
+        "_kinds",
         "_late",
         "_owned",
         "_peers",
         "_selection",
         "_timeouts",
         "annotated",
+        "as_it_is",
         "context",
         "documents",
         "listed",
@@ -105,9 +109,11 @@ class Release:
         "unselected",
     )
 
-    def __init__(self, policy: "Policy", documents: "Sequence[Document]" = ()) -> None:
+    def __init__(self, policy: "Policy", documents: "Sequence[Document]" = (), *, as_it_is: bool = False) -> None:
         self.policy = policy
+        self.as_it_is = as_it_is
         self.documents = documents
+        self._kinds: set[str] | None = None  # the documents' own
         self._late: set[str] = set(LATE)  # kinds that were not read yet
         self.own = Inventory(policy.namespace)
         self.context = Inventory(policy.namespace)
@@ -119,9 +125,10 @@ class Release:
         self.selected_elsewhere: dict[str, str] = {}
         self.unselected: set[str] = set()
         self._owned = frozenset(policy.spec.get("owns", ()))
+        self._delegating: Delegating | None = None
         self._timeouts: Timeouts | None = None
         self._selection: tuple[int, Selection] | None = None
-        self._peers: tuple[int, Peers] | None = None
+        self._peers: tuple[int, Selectors] | None = None
         self._guards: tuple[int, Guards] | None = None
 
     def add(self, items: "Iterable[KubeObject]") -> None:
@@ -167,7 +174,9 @@ class Release:
     @property
     def kinds(self) -> set[str]:
         """The kinds of the release's own objects; "pods" where it has any."""
-        found = {document.kind for document in self.documents} | self.own.kinds
+        if self._kinds is None:
+            self._kinds = {document.kind for document in self.documents}
+        found = self._kinds | self.own.kinds
         return found | {"pods"} if self.own.pods else found
 
     @property
@@ -240,13 +249,13 @@ class Release:
         return self._selection[1]
 
     @property
-    def peers(self) -> "Peers":
+    def peers(self) -> "Selectors":
         """The PeerAuthentications, in the context too, to be found by the pods and namespaces that they are for."""
         count = sum(len(each.kept("security.istio.io", "PeerAuthentication")) for each in (self.own, self.context))
         if self._peers is None or self._peers[0] != count:
-            from mlmesh.graph.mtls import Peers
+            from mlmesh.graph.mtls import peers
 
-            self._peers = count, Peers(self)
+            self._peers = count, peers(self)
         return self._peers[1]
 
     @property
@@ -258,6 +267,15 @@ class Release:
 
             self._guards = count, Guards(self)
         return self._guards[1]
+
+    @property
+    def delegating(self) -> "Delegating":
+        """The rules that delegate, by whom they lead to. To be asked once all that is no workload was added."""
+        if self._delegating is None:
+            from mlmesh.graph.delegates import delegating
+
+            self._delegating = delegating(self)
+        return self._delegating
 
     def pods(self) -> "Iterator[Pods]":
         """All pods, in the context too; those of an object that the release has, too, are the release's."""

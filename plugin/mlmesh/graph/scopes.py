@@ -9,6 +9,7 @@ from mlmesh.graph.hosts import covers
 from mlmesh.graph.membership import has_sidecar
 from mlmesh.graph.route import ISTIO
 from mlmesh.graph.routes import route_of
+from mlmesh.graph.selection import Selectors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,19 +53,16 @@ class Scopes:
     def __init__(self, release: "Release") -> None:
         self._release = release
         self._root = release.mesh("rootNamespace")
-        self._wide: dict[str, list[KubeObject]] = {}
-        self._selecting: dict[str, list[KubeObject]] = {}
-        for item in release.known(ISTIO, "Sidecar"):
-            kept = self._selecting if _labels(item) else self._wide
-            kept.setdefault(release.namespace(item), []).append(item)
+        self._scopes = Selectors(
+            (release.namespace(item), _labels(item), item) for item in release.known(ISTIO, "Sidecar")
+        )
         self._routes: dict[str, list[KubeObject]] | None = None
 
     def of(self, namespace: str, pods: "Pods | None" = None) -> "list[KubeObject]":
         """The Sidecars, of which one counts, for pods (None: for any that none selects) of a namespace."""
-        selecting = [
-            item for item in self._selecting.get(namespace, ()) if pods is not None and pods.carry(_labels(item))
-        ]
-        return selecting or self._wide.get(namespace) or self._wide.get(self._root) or []
+        selecting = [] if pods is None else self._scopes.selecting(pods, namespace)
+        wide = self._scopes.wide
+        return selecting or wide.get(namespace) or wide.get(self._root) or []
 
     def pods(self, scope: "KubeObject") -> "Iterator[Pods]":
         """The pods with a sidecar that a Sidecar alone is for."""

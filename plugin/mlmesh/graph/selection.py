@@ -1,4 +1,4 @@
-"""Pods by their labels and their owners: of a large release no rule looks at every pod for each of its objects."""
+"""Pods by their labels, and what selects them: in a large release no rule looks at each pod for each object."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -6,6 +6,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mlmesh.graph.inventory import Owner, Pods
+    from mlmesh.manifests.objects import KubeObject
 
 
 class Selection:
@@ -59,3 +60,33 @@ class Selection:
                     (patterns if "*" in value else exact.setdefault(value, [])).append(pods)
             self._by_key[key] = exact, patterns
         return self._by_key[key]
+
+
+class Selectors:
+    """Objects that are for pods by their labels: ``wide`` those that ask for none, by namespace.
+
+    The others are found by the first label that they ask for.
+    """
+
+    __slots__ = ("_by_label", "wide")
+
+    def __init__(self, items: "Iterable[tuple[str, Mapping[str, Any], KubeObject]]") -> None:
+        """From (namespace, labels, object) of each."""
+        self.wide: dict[str, list[KubeObject]] = {}
+        self._by_label: dict[str, dict[str, list[tuple[Mapping[str, Any], KubeObject]]]] = {}
+        for namespace, labels, item in items:
+            if labels:
+                key, value = next(iter(labels.items()))
+                here = self._by_label.setdefault(namespace, {})
+                here.setdefault(f"{key}={value}", []).append((labels, item))
+            else:
+                self.wide.setdefault(namespace, []).append(item)
+
+    def selecting(self, pods: "Pods", namespace: str | None = None) -> "list[KubeObject]":
+        """Those of a namespace (the pods' own) that select pods; of several for one label in their order."""
+        here = self._by_label.get(pods.namespace if namespace is None else namespace)
+        if not here:
+            return []
+        pairs = pods.pairs()
+        asked = here if any("*" in pair for pair in pairs) else pairs
+        return [item for pair in asked for labels, item in here.get(pair, ()) if pods.carry(labels)]

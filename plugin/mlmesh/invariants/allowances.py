@@ -1,6 +1,7 @@
 """What is excused: by an annotation with a reason on the object, or by the policy's ``invariants.allow``."""
 
 from mlmesh.invariants.rule import Rule, Violation
+from mlmesh.invariants.topics import ON_DEMAND
 from mlmesh.manifests.objects import objects
 from mlmesh.model.errors import InputError
 from mlmesh.model.patches import pointer
@@ -15,18 +16,20 @@ if TYPE_CHECKING:
 
 PREFIX = "allow.mlmesh.dev/"
 _PREFIX = PREFIX.encode()
+_WILD = frozenset("*?[")
 
 
 class Allowances:
     """What a release excuses, and what of it was used."""
 
-    __slots__ = ("_globs", "_used", "_used_globs")
+    __slots__ = ("_globs", "_unasked", "_used", "_used_globs")
 
     def __init__(self, release: "Release", codes: "Collection[str]") -> None:
         """Raises InputError for a code that no rule has."""
         self._globs: list[dict[str, Any]] = list(release.policy.spec.get("invariants", {}).get("allow", ()))
         self._used: set[tuple[int, str, str]] = set()
         self._used_globs: set[int] = set()
+        self._unasked = frozenset(ON_DEMAND) - release.notes.keys()  # what may excuse nothing now
         for index, entry in enumerate(self._globs):
             if entry["code"] not in codes:
                 raise InputError(
@@ -61,7 +64,7 @@ class Allowances:
         if carrier is None:
             return
         for index, entry in enumerate(self._globs):
-            if index not in self._used_globs:
+            if index not in self._used_globs and entry["code"] not in self._unasked:
                 yield (
                     "MLM001",
                     Violation(
@@ -86,7 +89,7 @@ class Allowances:
                     item, place, f"annotation {key} gives no reason, so it excuses nothing", "say why in its value"
                 ),
             )
-        elif (item.document.index, item.pointer, code) not in self._used:
+        elif (item.document.index, item.pointer, code) not in self._used and code not in self._unasked:
             why = f"the object has no finding {code}" if code in codes else f"there is no rule {code}"
             yield (
                 "MLM001",
@@ -101,10 +104,18 @@ class Allowances:
 
 
 def _fits(entry: "dict[str, Any]", item: "KubeObject", namespace: str) -> bool:
+    held = {"kind": item.kind, "namespace": namespace, "name": item.name}
+    return all(_matches(value, str(entry.get(key, "*"))) for key, value in held.items())
+
+
+def _matches(value: str, pattern: str) -> bool:
+    if pattern in (value, "*"):
+        return True
+    if _WILD.isdisjoint(pattern):
+        return False
     from fnmatch import fnmatchcase
 
-    held = {"kind": item.kind, "namespace": namespace, "name": item.name}
-    return all(fnmatchcase(value, str(entry.get(key, "*"))) for key, value in held.items())
+    return fnmatchcase(value, pattern)
 
 
 def allowance_unused(release: "Release") -> "Iterator[Violation]":

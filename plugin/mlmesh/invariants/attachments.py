@@ -2,7 +2,6 @@
 
 from mlmesh.graph.fields import at, entries, mapping, maps
 from mlmesh.graph.gateways import listeners
-from mlmesh.graph.newcomers import is_own
 from mlmesh.graph.route import GATEWAY_API
 from mlmesh.graph.routes import route_of
 from mlmesh.graph.stamps import additions
@@ -160,6 +159,8 @@ def _listed(namespaces: "dict[str, Any]") -> list[str]:
 
 def _letting_in(listener: "dict[str, Any]", gateway: "KubeObject", namespace: str, release: "Release") -> "Operations":
     """Operations that have a listener of a Gateway take the routes of one more namespace than its own."""
+    from mlmesh.graph.newcomers import is_own
+
     found = [index for index, each in maps(at(gateway.data, "spec.listeners")) if each is listener]
     if len(found) != 1 or not is_own(gateway, release):
         return ()

@@ -7,7 +7,7 @@ from mlmesh.graph.membership import has_sidecar
 from mlmesh.graph.mtls import DISABLE, mode, selecting_of
 from mlmesh.graph.route import GATEWAY_API
 from mlmesh.invariants.rule import CONTRADICTION, OBJECT, PODS, Rule, Violation
-from mlmesh.model.findings import ERROR, WARNING
+from mlmesh.model.findings import ERROR, INFO, WARNING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -136,6 +136,15 @@ def rule_never_matches(release: "Release") -> "Iterator[Violation]":
                 "write rules: [{}] for every request, or the requests that are meant",
                 evidence="no rules",
             )
+        elif not rules and at(item.data, "spec"):  # spec: {} is how one says it
+            yield Violation(
+                item,
+                "/spec",
+                "without rules the policy lets nobody in: what no other ALLOW policy of these pods lets in is refused",
+                "nothing to do, if that is meant; else the rules that let callers in",
+                severity=INFO,
+                evidence="no rules",
+            )
         for r, rule in maps(rules):
             for t, each in maps(rule.get("to")):
                 yield from _never_posted(item, f"/spec/rules/{r}/to/{t}/operation", mapping(each.get("operation")))
@@ -150,7 +159,6 @@ def _never_posted(item: "KubeObject", place: str, operation: "dict[str, Any]") -
             f"{', '.join(paths)} is asked for by gRPC, whose requests are all POST: with "
             f"{', '.join(map(str, methods))} the rule holds for none",
             "write methods: [POST], or leave them out",
-            severity=WARNING,
             evidence=paths[0],
             operations=({"op": "replace", "path": f"{place}/methods", "value": ["POST"]},),
         )

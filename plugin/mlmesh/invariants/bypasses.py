@@ -2,7 +2,7 @@
 
 from mlmesh.endpoints.routes import OWN, rules
 from mlmesh.graph.fields import entries, maps
-from mlmesh.graph.parents import Gateways
+from mlmesh.graph.gateways import Gateways
 from mlmesh.graph.route import GATEWAY_API, ISTIO, MESH
 from mlmesh.graph.routes import route_of
 from mlmesh.invariants.rule import CONTRADICTION, Rule, Violation

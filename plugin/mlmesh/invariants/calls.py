@@ -5,10 +5,9 @@ from mlmesh.graph.inventory import INJECT
 from mlmesh.graph.mtls import any_strict, refusing
 from mlmesh.graph.newcomers import is_own
 from mlmesh.graph.pickers import Rules, arguments, picked, reach, serves_tls
-from mlmesh.graph.protocols import HTTP2, UDP, UNTOLD, by_name, protocol
+from mlmesh.graph.ports import HTTP2, UDP, UNTOLD, by_name, ports_of, protocol, target
 from mlmesh.graph.route import GATEWAY_API
 from mlmesh.graph.stamps import additions
-from mlmesh.graph.targets import ports_of, target
 from mlmesh.invariants.pickertls import call_by_tls, remedy
 from mlmesh.invariants.rule import ABSENCE, CONTRADICTION, PODS, Rule, Violation
 from mlmesh.manifests.patching import split

@@ -1,8 +1,8 @@
 """VirtualServices that stand in each other's way: MLM107 and MLM108."""
 
 from mlmesh.graph.fields import at, entries, mapping, maps
+from mlmesh.graph.gateways import Gateways
 from mlmesh.graph.hosts import covers
-from mlmesh.graph.parents import Gateways
 from mlmesh.graph.route import ISTIO, MESH
 from mlmesh.graph.routes import route_of
 from mlmesh.invariants.order import takes_all
@@ -98,6 +98,7 @@ def mesh_host_twice(release: "Release") -> "Iterator[Violation]":
                 claims.setdefault(host.lower(), []).append(claim)
     told: set[int] = set()
     for host, found in claims.items():
+        found.sort(key=lambda claim: (claim.item.name, claim.namespace))  # as istiod does, whatever the stream's order
         for number, claim in enumerate(found if len(found) > 1 else ()):
             other = next((each for each in found[:number] if each.meets(claim)), None)
             if other is not None:

@@ -3,9 +3,8 @@
 from mlmesh.graph.authorization import is_path, overlaps, policies_of, principals
 from mlmesh.graph.backends import pods_behind
 from mlmesh.graph.fields import at, entries, mapping, maps
-from mlmesh.graph.gateways import ISTIO_CLASSES, accounts, gateway_class
+from mlmesh.graph.gateways import ISTIO_CLASSES, Gateways, accounts, gateway_class
 from mlmesh.graph.membership import has_sidecar
-from mlmesh.graph.parents import Gateways
 from mlmesh.graph.route import GATEWAY_API, ISTIO
 from mlmesh.graph.routes import route_of
 from mlmesh.invariants.rule import ABSENCE, PODS, Rule, Violation
@@ -38,7 +37,7 @@ def route_meets_deny(release: "Release") -> "Iterator[Violation]":
 
     Source: istio/istio pilot/pkg/security/authz, issue 41690; kserve/kserve issue 2157.
     """
-    if not any(allows(item) for item in release.known("security.istio.io", "AuthorizationPolicy")):
+    if not any(allows(item) or _denies(item) for item in release.known("security.istio.io", "AuthorizationPolicy")):
         return
     gateways = Gateways(release)
     for kind, group in ROUTES:
@@ -53,6 +52,30 @@ def route_meets_deny(release: "Release") -> "Iterator[Violation]":
 def allows(policy: "KubeObject") -> bool:
     """Whether a policy's action is ALLOW, which it is where it says none."""
     return (at(policy.data, "spec.action") or "ALLOW") == "ALLOW"
+
+
+def _denies(policy: "KubeObject") -> bool:
+    return bool(at(policy.data, "spec.action") == "DENY")
+
+
+def _keeps_out(policy: "KubeObject", callers: "Callers", domain: str) -> bool:
+    """Whether a policy surely denies every request of all callers, by their identity or whoever they are."""
+    rules = maps(at(policy.data, "spec.rules")) if _denies(policy) else ()
+    return any(
+        not rule.get("to")
+        and not rule.get("when")
+        and all(any(_is_said(source, caller, domain) for source in _origins(rule)) for caller in callers)
+        for _, rule in rules
+    )
+
+
+def _origins(rule: "dict[str, Any]") -> "list[dict[str, Any]]":
+    """The sources of a rule; an empty one, which is everybody, where it has none."""
+    return [mapping(each.get("source")) for _, each in maps(rule.get("from"))] or [{}]
+
+
+def _is_said(source: "dict[str, Any]", caller: "tuple[str, str]", domain: str) -> bool:
+    return source.keys() <= {"principals", "serviceAccounts", "namespaces"} and may_be(source, {caller}, domain)
 
 
 def _callers(route: "Route", gateways: Gateways, release: "Release") -> "Callers":
@@ -70,11 +93,24 @@ def _refused(route: "Route", rule: "RouteRule", callers: "Callers", release: "Re
     asked = list(_asked(rule))
     for backend in rule.backends:
         for pods in () if backend.mirror or backend.weight == 0 else pods_behind(backend, release):
-            policies = [policy for policy in policies_of(pods, release) if allows(policy)]
-            if not policies or pods.title in told or not has_sidecar(pods, release):
+            enforced = policies_of(pods, release)
+            if not enforced or pods.title in told or not has_sidecar(pods, release):
                 continue
             domain = release.mesh("trustDomain")
-            if not any(_lets(policy, asked, callers, domain) for policy in policies):
+            refusing = next((policy for policy in enforced if _keeps_out(policy, callers, domain)), None)
+            policies = [policy for policy in enforced if allows(policy)]
+            if refusing is not None:
+                told.add(pods.title)
+                yield Violation(
+                    route.owner,
+                    rule.pointer,
+                    f"the gateway calls {pods.title}, and {refusing.title} denies it every request: each by this rule "
+                    f"is answered 403",
+                    f"name in {refusing.title} what is to be refused, by paths or methods under to",
+                    severity=release.weight(pods.namespace),
+                    evidence=f"{pods.title} {refusing.title}",
+                )
+            elif policies and not any(_lets(policy, asked, callers, domain) for policy in policies):
                 told.add(pods.title)
                 who = [f"{domain}/ns/{namespace}/sa/{account}" for namespace, account in sorted(callers)]
                 paths = ", ".join(dict.fromkeys(path for _, path, _ in asked if path)) or "any path"

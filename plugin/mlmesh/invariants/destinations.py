@@ -1,10 +1,10 @@
 """Ports that routes name and nothing listens on: MLM105."""
 
 from mlmesh.graph.fields import at, maps
-from mlmesh.graph.parents import Gateways
+from mlmesh.graph.gateways import Gateways
+from mlmesh.graph.ports import ServicePorts
 from mlmesh.graph.route import GATEWAY_API, ISTIO
 from mlmesh.graph.routes import route_of
-from mlmesh.graph.service_ports import ServicePorts
 from mlmesh.invariants.rule import CONTRADICTION, Rule, Violation
 from mlmesh.model.findings import ERROR, WARNING
 

@@ -1,7 +1,7 @@
 """ServiceEntries that say two things of one port: MLM970."""
 
 from mlmesh.graph.fields import at, entries, maps
-from mlmesh.graph.revisions import meet, revision
+from mlmesh.graph.membership import meet, revision
 from mlmesh.graph.route import ISTIO
 from mlmesh.invariants.rule import CONTRADICTION, Rule, Violation
 from mlmesh.model.findings import INFO, WARNING
@@ -57,10 +57,13 @@ def service_entries_clash(release: "Release") -> "Iterator[Violation]":
         seen = _seen(item, release.namespace(item))
         hosts = {str(host).lower() for host in entries(at(item.data, "spec.hosts"))}
         for index, port in maps(at(item.data, "spec.ports")):
+            number = port.get("number")
+            if not isinstance(number, int):
+                continue
             protocol = str(port.get("protocol") or "").upper()
             each = _Said(item, f"/spec/ports/{index}/protocol", protocol, seen)
             for host in hosts:
-                said.setdefault((host, port.get("number")), []).append(each)
+                said.setdefault((host, number), []).append(each)
     told: set[int] = set()
     for (host, number), found in said.items():
         if len({each.protocol for each in found}) < 2:

@@ -6,7 +6,7 @@ routes are added and removed, and listener filters are replaced.
 """
 
 from mlmesh.graph.fields import at, maps
-from mlmesh.graph.revisions import meet
+from mlmesh.graph.membership import meet
 from mlmesh.graph.route import ISTIO
 from mlmesh.invariants.rule import OBJECT, Rule, Violation
 from mlmesh.model.findings import ERROR, INFO, WARNING
@@ -106,7 +106,7 @@ def _added(item: "KubeObject") -> set[tuple[str, str]]:
     return {
         (str(patch["applyTo"]), str(at(patch, "patch.value.name")))
         for _, patch in _patches(item)
-        if patch.get("applyTo") in ANCHORS and at(patch, "patch.operation") in _ADDS
+        if str(patch.get("applyTo")) in ANCHORS and str(at(patch, "patch.operation")) in _ADDS
     }
 
 

@@ -1,7 +1,7 @@
 """Filters of routes that Istio does not know: MLM705."""
 
 from mlmesh.graph.fields import entries, maps
-from mlmesh.graph.parents import Gateways
+from mlmesh.graph.gateways import Gateways
 from mlmesh.graph.route import GATEWAY_API
 from mlmesh.graph.routes import route_of
 from mlmesh.invariants.rule import OBJECT, Rule, Violation

@@ -1,13 +1,12 @@
 """Hosts and ports that Istio's Gateways and what stands beside them do not agree on: MLM955, 967."""
 
 from mlmesh.graph.fields import at, entries, maps
-from mlmesh.graph.gateways import selector
+from mlmesh.graph.gateways import Gateways, selector
 from mlmesh.graph.hosts import covers
-from mlmesh.graph.parents import Gateways
+from mlmesh.graph.ports import Fronts, target
 from mlmesh.graph.route import ISTIO, MESH
 from mlmesh.graph.routes import route_of
 from mlmesh.graph.servers import servers
-from mlmesh.graph.targets import Fronts, target
 from mlmesh.invariants.rule import CONTRADICTION, PODS, Rule, Violation
 from mlmesh.model.findings import ERROR, WARNING
 

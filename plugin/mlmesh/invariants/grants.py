@@ -1,8 +1,7 @@
 """Backends of other namespaces, and the ReferenceGrants that let a route send there: MLM704."""
 
 from mlmesh.graph.fields import at, maps
-from mlmesh.graph.newcomers import newcomer
-from mlmesh.graph.pickers import POOL_GROUP
+from mlmesh.graph.pools import POOL_GROUP
 from mlmesh.graph.route import GATEWAY_API, POOL
 from mlmesh.graph.routes import route_of
 from mlmesh.invariants.rule import Violation
@@ -52,6 +51,8 @@ def grant_missing(release: "Release") -> "Iterator[Violation]":
                 if any(_lets(each, item, namespace, backend) for each in grants.get(backend.namespace, ())):
                     continue
                 from json import dumps
+
+                from mlmesh.graph.newcomers import newcomer
 
                 wanted = _grant(item, namespace, backend)
                 yield Violation(

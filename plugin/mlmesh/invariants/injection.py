@@ -83,7 +83,6 @@ def injection_label_clash(release: "Release") -> "Iterator[Violation]":
                     f"none where there is no default"
                 ),
                 f"take {lost} away, or the other if that one is meant",
-                severity=ERROR if injection == "disabled" else WARNING,
                 evidence=str(revision),
                 operations=({"op": "remove", "path": pointer("metadata", "labels", lost)},),
             )
@@ -94,7 +93,6 @@ def injection_label_clash(release: "Release") -> "Iterator[Violation]":
                 f"the namespace is ambient and has sidecars injected ({INJECTION if injection else REVISION}): its "
                 f"pods get sidecars, and the ambient mesh leaves them out",
                 f"take {DATAPLANE} away, or what asks for sidecars",
-                severity=WARNING,
                 evidence=DATAPLANE,
                 operations=({"op": "remove", "path": pointer("metadata", "labels", DATAPLANE)},),
             )
@@ -130,18 +128,20 @@ def _by_annotation(template: "PodTemplate", release: "Release") -> "Iterator[Vio
     if namespace_injects(namespace, release) is not False:
         return
     found = release.namespace_labels(namespace) or {}
-    if found.get(INJECTION) is not None or found.get(DATAPLANE) == "ambient":
-        return  # it is said there that the namespace has none
+    if found.get(DATAPLANE) == "ambient":
+        return  # they are of the mesh without one
+    off = found.get(INJECTION) is not None
     path = f"{template.holder}/labels"[len(owner.pointer) :]
+    remedy = f'write the label {INJECT}: "true" under {path[1:].replace("/", ".")}'
     yield Violation(
         owner,
         f"{template.annotations_pointer}"[len(owner.pointer) :] + pointer(INJECT),
         f"annotation {INJECT} asks for a sidecar, but only the label of that name does so where the namespace has no "
         f"injection, as {namespace}: the pods start without a sidecar, and peers under STRICT refuse their calls",
-        f'write the label {INJECT}: "true" under {path[1:].replace("/", ".")}',
+        f"take {INJECTION} from the namespace, where no webhook is asked, and {remedy}" if off else remedy,
         severity=release.weight(namespace),
         evidence=template.part,
-        operations=tuple(additions("", owner.data, split(path), {INJECT: "true"})),
+        operations=() if off else tuple(additions("", owner.data, split(path), {INJECT: "true"})),
     )
 
 
@@ -179,7 +179,6 @@ def _clash(template: "PodTemplate", release: "Release") -> "Iterator[Violation]"
             "the pods' labels ask for a sidecar and for the ambient mesh: they get the sidecar, and the ambient mesh "
             "leaves them out",
             f"take {DATAPLANE} or {INJECT} away",
-            severity=WARNING,
             evidence=f"{template.part} ambient",
         )
 

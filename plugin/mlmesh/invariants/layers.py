@@ -1,10 +1,10 @@
 """Rules for requests at ports that carry bytes: MLM307."""
 
 from mlmesh.graph.fields import at, entries, mapping, maps
-from mlmesh.graph.protocols import TCP, by_name, protocol
+from mlmesh.graph.membership import has_sidecar
+from mlmesh.graph.ports import TCP, Fronts, by_name, ports_of, protocol, target
 from mlmesh.graph.route import ISTIO
 from mlmesh.graph.routes import route_of
-from mlmesh.graph.targets import Fronts, ports_of, target
 from mlmesh.invariants.rule import CONTRADICTION, PODS, Rule, Violation
 from mlmesh.model.findings import ERROR, WARNING
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mlmesh.graph.inventory import Pods
+    from mlmesh.graph.ports import Leading
     from mlmesh.graph.release import Release
-    from mlmesh.graph.targets import Leading
     from mlmesh.manifests.objects import KubeObject
 
     Ports = dict[int, tuple[str, str]]  # by container port: Istio's protocol, and the Service's port that says so
@@ -26,6 +26,7 @@ _SOURCE = ("requestPrincipals", "notRequestPrincipals")
 _WHEN = ("request.headers", "request.auth.", "request.regex.headers")
 # What KubeRay gives the head's Service: appProtocol tcp (ray-operator/controllers/ray/utils DefaultServiceAppProtocol).
 _RAY_HEAD = {6379, 8265, 10001}
+_PAST = (15020, 15021, 15090)  # the proxy's own: what goes there is not captured, and meets no rule
 
 
 def l7_rule_on_tcp_port(release: "Release") -> "Iterator[Violation]":
@@ -49,11 +50,16 @@ def l7_rule_on_tcp_port(release: "Release") -> "Iterator[Violation]":
         labels = mapping(at(item.data, "spec.selector.matchLabels"))
         rules = [(index, rule) for index, rule in maps(at(item.data, "spec.rules")) if _asks(rule)]
         dry = str(item.annotations().get("istio.io/dry-run", "")).lower() == "true"
-        if not rules or not labels or dry or action not in ("ALLOW", "DENY"):
+        targeted = at(item.data, "spec.targetRefs") or at(item.data, "spec.targetRef")
+        if not rules or targeted or dry or action not in ("ALLOW", "DENY"):
             continue
+        from mlmesh.graph.authorization import guarded_by
+
         fronts = fronts or Fronts(release)
-        root = release.namespace(item) == release.mesh("rootNamespace")
-        for pods in release.selected(None if root else release.namespace(item), labels):
+        told = False
+        for pods in guarded_by(item, release):
+            if not labels and (told or not has_sidecar(pods, release)):
+                continue  # of a whole namespace, pods that surely have a sidecar, and one of them
             ports = _ports(pods, fronts)
             for index, rule in rules:
                 bound = _bound(rule, ports)
@@ -61,6 +67,7 @@ def l7_rule_on_tcp_port(release: "Release") -> "Iterator[Violation]":
                     found = _violation(item, index, rule, pods, bound, is_deny=action == "DENY", release=release)
                     leading = [each for each in fronts.of(pods) if target(each[2], pods) in bound]
                     _speak_http(found, leading, release)
+                    told = True
                     yield found
 
 
@@ -88,7 +95,7 @@ def _ports(pods: "Pods", fronts: Fronts) -> "Ports":
     unsure = set()
     for service, _, port in fronts.of(pods):
         number, said = target(port, pods), protocol(port)
-        if number is None or said == "udp":
+        if number is None or said == "udp" or number in _PAST:
             continue
         if number in found and (found[number][0] in TCP) != (said in TCP):
             unsure.add(number)

@@ -2,7 +2,7 @@
 
 from mlmesh.endpoints.routes import rules
 from mlmesh.graph.fields import at
-from mlmesh.graph.parents import Gateways
+from mlmesh.graph.gateways import Gateways
 from mlmesh.graph.route import GATEWAY_API, ISTIO, POOL
 from mlmesh.graph.routes import route_of, routes
 from mlmesh.invariants.rule import CONTRADICTION, OBJECT, Rule, Violation

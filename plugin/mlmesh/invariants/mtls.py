@@ -3,8 +3,8 @@
 from mlmesh.graph.fields import at, mapping, maps
 from mlmesh.graph.membership import has_sidecar, injected
 from mlmesh.graph.mtls import DISABLE, mode, refusing, selecting_of
+from mlmesh.graph.ports import pods_of, ports_of, target
 from mlmesh.graph.route import ISTIO
-from mlmesh.graph.targets import pods_of, ports_of, target
 from mlmesh.invariants.rule import CONTRADICTION, PODS, Rule, Violation
 from mlmesh.model.findings import ERROR, WARNING
 
@@ -117,9 +117,7 @@ def _why(said: str, pods: "Pods", port: int | None, release: "Release") -> "Iter
     elif said == MUTUAL:
         has = injected(pods, release)
         if has is False and not _is_meshed(pods, release):
-            labels = release.namespace_labels(pods.namespace) or {}
-            off = pods.host_network or pods.injection == "false" or labels.get("istio-injection") == "disabled"
-            yield "have no sidecar", ERROR if off else WARNING
+            yield "have no sidecar", ERROR
         elif has_sidecar(pods, release) and len(selecting_of(pods, release)) < 2:
             found, policy = mode(pods, port, release)
             if found == DISABLE and policy is not None:

@@ -132,7 +132,7 @@ def _shadowed(item: "KubeObject", rules: "list[RouteRule]") -> "Iterator[Violati
         matches = _matches(rule.data)
         taken = [before.taking(match) for match in matches]
         lost = [other for other in taken if other is not None]
-        if len(lost) == len(matches):
+        if lost and len(lost) == len(matches):
             yield _dead(item, rule, lost)
         elif lost:
             yield from _in_part(item, rule, taken)

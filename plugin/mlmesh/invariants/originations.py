@@ -1,10 +1,9 @@
 """DestinationRules by which proxies speak TLS and do not know whom to trust: MLM954."""
 
-from mlmesh.graph.fields import at, entries, mapping
+from mlmesh.graph.fields import at, entries, mapping, policies
 from mlmesh.graph.hosts import covers
 from mlmesh.graph.outside import is_outside
 from mlmesh.graph.pickers import picked
-from mlmesh.graph.policies import policies
 from mlmesh.graph.route import ISTIO
 from mlmesh.graph.routes import routes
 from mlmesh.invariants.rule import OBJECT, Rule, Violation

@@ -7,8 +7,8 @@ from mlmesh.graph.inventory import EXCLUDED
 from mlmesh.graph.mtls import refusing
 from mlmesh.graph.peers import RAY, command, declared_ports, group_of, integer, rendezvous
 from mlmesh.graph.pods import PodTemplate, pod_templates
+from mlmesh.graph.ports import Fronts, is_headless, target
 from mlmesh.graph.stamps import additions
-from mlmesh.graph.targets import Fronts, is_headless, target
 from mlmesh.invariants.rule import Violation
 from mlmesh.manifests.patching import split
 

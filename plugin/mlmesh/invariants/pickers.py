@@ -1,7 +1,9 @@
 """Endpoint pickers that an InferencePool does not find, or finds too seldom: MLM601, MLM611, MLM612."""
 
 from mlmesh.graph.fields import at, entries, maps
-from mlmesh.graph.pickers import POOL_GROUP, arguments, option, picked
+from mlmesh.graph.kinds import SCALERS
+from mlmesh.graph.pickers import arguments, option, picked
+from mlmesh.graph.pools import POOL_GROUP
 from mlmesh.invariants.rule import ABSENCE, CONTRADICTION, PODS, VERSION, Rule, Violation
 from mlmesh.model.findings import ERROR, WARNING
 
@@ -84,7 +86,7 @@ def picker_single(release: "Release") -> "Iterator[Violation]":
         if (at(each.pool.data, "spec.endpointPickerRef.failureMode") or "FailClose") != "FailClose":
             continue
         pods = each.pods(release)
-        if len(pods) != 1 or pods[0].kind != "Deployment" or pods[0].replicas != 1:
+        if len(pods) != 1 or pods[0].kind != "Deployment" or _replicas(pods[0], release) != 1:
             continue
         words = arguments(pods[0])
         alone = words is None or option(words, "ha-enable-leader-election") in ("", "false")
@@ -97,6 +99,13 @@ def picker_single(release: "Release") -> "Iterator[Violation]":
             "FailOpen here, by which requests are balanced round robin meanwhile",
             operations=({"op": "add", "path": "/spec/endpointPickerRef/failureMode", "value": "FailOpen"},),
         )
+
+
+def _replicas(pods: "Pods", release: "Release") -> int:
+    """How many there are: one where nothing says, and nothing scales them; 0 where nobody can tell."""
+    if pods.replicas is None:
+        return int(release.kinds.isdisjoint(SCALERS))
+    return pods.replicas
 
 
 def extension_off(release: "Release") -> "Iterator[Violation]":

@@ -6,7 +6,9 @@ from mlmesh.graph.fields import at, entries, mapping, maps
 from mlmesh.graph.gateways import accounts
 from mlmesh.graph.membership import has_sidecar
 from mlmesh.graph.mtls import refusing
+from mlmesh.graph.pickers import Picked
 from mlmesh.graph.pools import POOL_GROUPS
+from mlmesh.graph.ports import Fronts, is_headless
 from mlmesh.graph.route import GATEWAY_API, ISTIO
 from mlmesh.invariants.denials import allows
 from mlmesh.invariants.rule import ABSENCE, PODS, Rule, Violation
@@ -81,6 +83,7 @@ class _Asked:
     def __init__(self, release: "Release") -> None:
         self.release = release
         self._roles: dict[tuple[str, str], set[str]] | None = None
+        self._fronts: Fronts | None = None
 
     def __iter__(self) -> "Iterator[tuple[str, Pods, str, str, int | None, Callable[[dict[str, Any]], bool]]]":
         release = self.release
@@ -89,26 +92,40 @@ class _Asked:
                 ports = [each.get("number") for _, each in maps(at(pool.data, "spec.targetPorts"))]
                 for pods in pools.pods_of(pool, release):
                     number = ports[0] if ports and isinstance(ports[0], int) else None
-                    yield f"the picker of {pool.title}", pods, "GET", METRICS, number, _nobody
+                    may = self._may_pick(pool, pods, number)
+                    yield f"the picker of {pool.title}", pods, "GET", METRICS, number, may
         if _monitored(release):
             from mlmesh.invariants.scraping import scrapes
 
-            for monitor, endpoint, pods, number in scrapes(release):
+            for monitor, endpoint, pods, number in scrapes(release, self._is_guarded):
                 path = str(endpoint.get("path") or METRICS)
                 yield f"Prometheus ({monitor.title})", pods, "GET", path, number, self._may_scrape
         for pods in release.pods():
             if (pods.group, pods.kind) == ("serving.knative.dev", "Service"):
                 yield "Knative's activator", pods, "", "", None, _may_activate
 
+    def _is_guarded(self, pods: "Pods") -> bool:
+        """Whether a policy says who may call these pods: nobody is refused by others."""
+        return any(map(allows, policies_of(pods, self.release)))
+
+    def _may_pick(self, pool: "KubeObject", pods: "Pods", number: int | None) -> "Callable[[dict[str, Any]], bool]":
+        """Whether a source can be the picker's: one without an identity, or that of its sidecar.
+
+        Only to addresses that a headless Service makes known does a sidecar speak mutual TLS.
+        """
+        release = self.release
+        self._fronts = self._fronts or Fronts(release)
+        if not any(is_headless(service) and own.get("port") == number for service, _, own in self._fronts.of(pods)):
+            return _nobody
+        name, port = pools.picker(pool)
+        own = [each for each in Picked(pool, name, port, release).pods(release) if has_sidecar(each, release)]
+        mine = {(each.namespace, each.account) for each in own}
+        return lambda source: _nobody(source) or not mine.isdisjoint(filter(None, _named(source)))
+
     def _may_scrape(self, source: "dict[str, Any]") -> bool:
         """Whether a source can be Prometheus': not if it names only pods of the release that are no monitors."""
         roles = self._known()
-        accounts_named = [tuple(str(each).split("/")) for each in entries(source.get("principals"))]
-        named = [(each[2], each[4]) if len(each) == 5 else None for each in accounts_named]
-        named += [
-            (where, account) if where else None
-            for where, _, account in (str(each).rpartition("/") for each in entries(source.get("serviceAccounts")))
-        ]
+        named = _named(source)
         if named:
             return any(each is None or "monitoring" in roles.get(each, {"monitoring"}) for each in named)
         spaces = [str(each) for each in entries(source.get("namespaces"))]
@@ -133,6 +150,16 @@ class _Asked:
 
 def _monitored(release: "Release") -> bool:
     return not release.kinds.isdisjoint(("ServiceMonitor", "PodMonitor"))
+
+
+def _named(source: "dict[str, Any]") -> "list[tuple[str, str] | None]":
+    """(namespace, account) of each identity that a source names; None of one that is not said in full."""
+    principals = [tuple(str(each).split("/")) for each in entries(source.get("principals"))]
+    accounts_named = [str(each).rpartition("/") for each in entries(source.get("serviceAccounts"))]
+    return [
+        *((each[2], each[4]) if len(each) == 5 else None for each in principals),
+        *((where, account) if where else None for where, _, account in accounts_named),
+    ]
 
 
 def _nobody(source: "dict[str, Any]") -> bool:

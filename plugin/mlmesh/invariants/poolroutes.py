@@ -1,9 +1,8 @@
 """Routes to InferencePools that do not get there as they seem to: MLM606, MLM607, MLM608, MLM613."""
 
 from mlmesh.graph.fields import at, maps
-from mlmesh.graph.parents import Gateways
-from mlmesh.graph.pickers import POOL_GROUP
-from mlmesh.graph.pools import named, picker
+from mlmesh.graph.gateways import Gateways
+from mlmesh.graph.pools import POOL_GROUP, named, picker
 from mlmesh.graph.route import GATEWAY_API, POOL
 from mlmesh.graph.routes import route_of
 from mlmesh.invariants.rule import OBJECT, VERSION, Rule, Violation
@@ -12,7 +11,6 @@ from mlmesh.model.findings import ERROR, INFO, WARNING
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
 
     from mlmesh.graph.release import Release
     from mlmesh.graph.route import Backend, Route
@@ -83,10 +81,10 @@ def pools_share_picker(release: "Release") -> "Iterator[Violation]":
         )
 
 
-def _picker(place: tuple[str, str], release: "Release") -> "tuple[str, str, Any] | None":
+def _picker(place: tuple[str, str], release: "Release") -> "tuple[str, ...] | None":
     """(namespace, Service, port) of a pool's picker; None where the pool is not here."""
     pool = named(*place, release)
-    return None if pool is None else (place[0], *picker(pool))
+    return None if pool is None else (place[0], *map(str, picker(pool)))
 
 
 def picker_dropped(release: "Release") -> "Iterator[Violation]":

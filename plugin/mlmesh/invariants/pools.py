@@ -4,9 +4,9 @@ from mlmesh.graph.fields import at, entries, mapping, maps
 from mlmesh.graph.membership import injected
 from mlmesh.graph.mtls import any_strict, refusing, selecting_of
 from mlmesh.graph.newcomers import except_port
-from mlmesh.graph.pickers import POOL_GROUP, arguments, option, picked
-from mlmesh.graph.pools import pods_of, selector
-from mlmesh.graph.targets import Fronts, is_headless, target
+from mlmesh.graph.pickers import arguments, option, picked
+from mlmesh.graph.pools import POOL_GROUP, pods_of, selector
+from mlmesh.graph.ports import Fronts, is_headless
 from mlmesh.invariants.rule import ABSENCE, PODS, Rule, Violation
 from mlmesh.model.findings import ERROR, WARNING
 from mlmesh.model.patches import pointer
@@ -46,18 +46,22 @@ def pool_misses_pods(release: "Release") -> "Iterator[Violation]":
         if pods:
             yield from _unheard(pool, pods, release)
             continue
-        here = [each for each in release.pods() if each.namespace == namespace and each.role == "inference"]
+        around = [each for each in release.pods() if each.namespace == namespace]
+        serving = [each for each in around if each.role == "inference"]
+        # Of an own namespace pods of which nothing is known may be meant, too.
+        here = serving or [each for each in around if not each.role and release.owns(namespace)]
         if here:
-            told = all(each.kind in _SAY_ALL_LABELS for each in here)
+            told = serving and all(each.kind in _SAY_ALL_LABELS for each in here)
             labels = ", ".join(f"{key}: {value}" for key, value in selector(pool).items())
             yield Violation(
                 pool,
                 "/spec/selector",
                 f"no pod template of namespace {namespace} has the pool's labels ({labels}): its picker has nothing "
-                f"to choose from, and requests are answered 503. {here[0].title} serves models there",
+                f"to choose from, and requests are answered 503. {here[0].title} "
+                f"{'serves models' if serving else 'is'} there",
                 f"in matchLabels, labels of the pods that are meant: {', '.join(_labels(here[0]))}",
                 severity=release.weight(namespace) if told else WARNING,
-                operations=_meant(pool, here),
+                operations=_meant(pool, here) if serving else (),
             )
 
 
@@ -84,7 +88,8 @@ def _unheard(pool: "KubeObject", pods: "list[Pods]", release: "Release") -> "Ite
     Declared or not a server may listen: a rank of several listens next to the first one's port, and an argument or a
     variable can say the port.
     """
-    wanted = [port.get("number") for _, port in maps(at(pool.data, "spec.targetPorts"))]
+    numbers = [port.get("number") for _, port in maps(at(pool.data, "spec.targetPorts"))]
+    wanted = [number for number in numbers if isinstance(number, int)]
     declared = {number for each in pods for _, number, _ in each.ports}
     if not wanted or not all(each.ports for each in pods) or not declared.isdisjoint(wanted):
         return
@@ -112,7 +117,8 @@ def picker_scrape_refused(release: "Release") -> "Iterator[Violation]":
 
     Bad: STRICT for injected pods of an InferencePool
 
-    Good: a PeerAuthentication for the pool's pods with `portLevelMtls: {8000: {mode: PERMISSIVE}}`
+    Good: a PeerAuthentication for the pool's pods with `portLevelMtls: {8000: {mode: PERMISSIVE}}`; or a picker with a
+    sidecar, and a headless Service with a port `tcp-8000` that makes the pods' addresses known to it
 
     Source: kubernetes-sigs/gateway-api-inference-extension pull request 2762, issue 1396.
     """
@@ -143,15 +149,15 @@ def _scraped(each: "Picked", words: "list[list[str]]") -> list[int]:
         return []
     own = [option(said, "model-server-metrics-port") for said in words]
     named = [int(port) for port in own if port.isdigit() and int(port)]
-    ports = named or [port["number"] for _, port in maps(at(each.pool.data, "spec.targetPorts")) if "number" in port]
+    ports = named or [
+        port["number"] for _, port in maps(at(each.pool.data, "spec.targetPorts")) if type(port.get("number")) is int
+    ]
     return [port for port in ports if port not in _OPEN]
 
 
 def _knows_addresses(pods: "Pods", port: int, fronts: Fronts) -> bool:
     """Whether a headless Service makes the pods' addresses known at a port."""
-    return any(
-        is_headless(service) and own.get("port") == port == target(own, pods) for service, _, own in fronts.of(pods)
-    )
+    return any(is_headless(service) and own.get("port") == port for service, _, own in fronts.of(pods))
 
 
 def _blind(

@@ -1,13 +1,11 @@
 """The protocols of Services' ports, as Istio takes them: MLM308, 309, 310."""
 
 from mlmesh.graph.fields import at
+from mlmesh.graph.gateways import Gateways
 from mlmesh.graph.membership import has_sidecar
-from mlmesh.graph.newcomers import is_own
-from mlmesh.graph.parents import Gateways
-from mlmesh.graph.protocols import HTTP, HTTP2, TLS, by_app_protocol, by_name, protocol
+from mlmesh.graph.ports import HTTP, HTTP2, TLS, by_app_protocol, by_name, pods_of, ports_of, protocol, target
 from mlmesh.graph.route import GATEWAY_API, ISTIO
 from mlmesh.graph.routes import route_of
-from mlmesh.graph.targets import pods_of, ports_of, target
 from mlmesh.invariants.rule import CONTRADICTION, OBJECT, PODS, Rule, Violation
 from mlmesh.model.findings import ERROR, INFO, WARNING
 
@@ -61,6 +59,8 @@ def _routed(item: "KubeObject", backend: "Backend", service: "KubeObject", relea
     said = protocol(port) if port else ""
     if not said or said in HTTP2 or said in TLS or said == "udp" or _upgraded(backend.host, release):
         return
+    from mlmesh.graph.newcomers import is_own
+
     own = (release.namespace(service), service.name) in release.services
     found = Violation(
         item,
@@ -114,7 +114,7 @@ def _served(item: "KubeObject", index: int, port: "dict[str, Any]", release: "Re
             f"{'the one for gRPC of Triton' if triton else f'named {names[0]}'}: proxies speak HTTP/1.1 to it, and "
             f"gRPC calls fail",
             "appProtocol: grpc",
-            severity=WARNING,
+            severity="" if triton and not pods.mentions(b"grpc-port") else WARNING,
             evidence=pods.title,
             operations=operations,
         )
@@ -185,7 +185,9 @@ def name_against_appprotocol(release: "Release") -> "Iterator[Violation]":
                 if named in HTTP and said not in HTTP
                 else f"{said} is what proxies speak there"
             )
-            operations: tuple[Operation, ...] = ({"op": "replace", "path": place, "value": named},)
+            # What takes requests from a port that has them would break what works.
+            keeps = named in HTTP or said not in HTTP
+            operations: tuple[Operation, ...] = ({"op": "replace", "path": place, "value": named},) if keeps else ()
             yield Violation(
                 item,
                 place,

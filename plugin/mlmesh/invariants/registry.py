@@ -5,13 +5,13 @@ them: most releases need a few.
 """
 
 from mlmesh.invariants.rule import ABSENCE, OBJECT, Rule, Violation
-from mlmesh.invariants.topics import ANY, ANYWHERE, MARKED, NEEDS, TOPICS, WORDS
+from mlmesh.invariants.topics import ANY, CROWDS, MARKED, NEEDS, TOPICS, WORDS
 from mlmesh.model.errors import InputError
 from mlmesh.model.findings import WARNING, Finding
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sized
     from typing import Any
 
     from mlmesh.graph.pods import PodTemplate
@@ -93,24 +93,28 @@ def _needed(release: "Release") -> "Iterator[Rule]":
     if release.alike:
         kinds.add(ANY)
     gated = bool(release.documents) and not release.context.kinds and not release.context.pods
+    services = release.own.services
     documents: dict[str, list[Document]] = {}
     for document in release.documents:
         documents.setdefault("List" if document.kind.endswith("List") else document.kind, []).append(document)
     for topic, codes, judged in TOPICS:
-        asked = not kinds.isdisjoint(judged) and (not gated or _is_spoken_of(topic, judged, kinds, documents))
+        asked = not kinds.isdisjoint(judged) and (not gated or _is_spoken_of(topic, judged, kinds, documents, services))
         if asked or not release.notes.keys().isdisjoint(codes):
             for rule in _topic(topic):
                 if rule.code in release.notes or not kinds.isdisjoint(rule.judges):
                     yield rule
 
 
-def _is_spoken_of(topic: str, judged: tuple[str, ...], kinds: set[str], documents: "dict[str, list[Document]]") -> bool:
+def _is_spoken_of(
+    topic: str,
+    judged: tuple[str, ...],
+    kinds: set[str],
+    documents: "dict[str, list[Document]]",
+    services: "Sized",
+) -> bool:
     """Whether the stream may have what a topic is about."""
     if topic in NEEDS and kinds.isdisjoint(NEEDS[topic]):
-        return False
-    if topic in ANYWHERE:
-        data = next(iter(documents.values()))[0].stream.data
-        return any(data.find(word) >= 0 for word in ANYWHERE[topic])
+        return topic in CROWDS and len(services) >= CROWDS[topic]
     words = WORDS.get(topic)
     return words is None or any(
         document.mentions(word) for kind in (*judged, "List") for document in documents.get(kind, ()) for word in words

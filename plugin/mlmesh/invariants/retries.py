@@ -1,7 +1,7 @@
 """Retries that istiod refuses, and a timeout that takes another's place: MLM205 and MLM206."""
 
 from mlmesh.graph.fields import at, maps
-from mlmesh.graph.parents import Gateways
+from mlmesh.graph.gateways import Gateways
 from mlmesh.graph.route import GATEWAY_API, ISTIO
 from mlmesh.graph.routes import route_of
 from mlmesh.invariants.rule import OBJECT, Rule, Violation
@@ -29,6 +29,7 @@ STATUSES = frozenset(
     | {431, 451, *range(500, 509), 510, 511}
 )
 _SET = ("perTryTimeout", "retryOn", "retryRemoteLocalities")
+_INT32 = 2**31 - 1
 
 
 def retry_refused(release: "Release") -> "Iterator[Violation]":
@@ -36,7 +37,7 @@ def retry_refused(release: "Release") -> "Iterator[Violation]":
 
     Why: istiod's webhook takes `attempts: 0`, which is also what is meant where `attempts` is left out, only alone. Of
     retryOn it takes a list of words and status codes that it does not trim: a space before a word makes it another one.
-    The VirtualService is refused, and the install with it.
+    The VirtualService is refused, and the install with it. Attempts that are no number the API server refuses.
 
     Bad: `retryOn: 5xx, reset`
 
@@ -47,8 +48,11 @@ def retry_refused(release: "Release") -> "Iterator[Violation]":
     for item in release.of(ISTIO, "VirtualService"):
         for index, rule in maps(at(item.data, "spec.http")):
             retries = rule.get("retries")
+            place = f"/spec/http/{index}/retries"
+            if retries is not None and not isinstance(retries, dict):
+                message = f"retries {retries!r} is no map: the API server refuses the VirtualService"
+                yield Violation(item, place, message, "attempts, perTryTimeout and retryOn below it", evidence=message)
             if isinstance(retries, dict):
-                place = f"/spec/http/{index}/retries"
                 for violation in (_attempts(retries, place), _conditions(retries, place)):
                     if violation is not None:
                         pointer, message, remedy, operations = violation
@@ -57,10 +61,19 @@ def retry_refused(release: "Release") -> "Iterator[Violation]":
 
 def _attempts(retries: "dict[str, Any]", place: str) -> "tuple[str, str, str, tuple[Operation, ...]] | None":
     attempts = retries.get("attempts")
+    if attempts is not None and (not isinstance(attempts, int) or isinstance(attempts, bool) or attempts > _INT32):
+        number = int(attempts) if isinstance(attempts, str) and attempts.isdecimal() else 2
+        fix: Operation = {"op": "replace", "path": f"{place}/attempts", "value": number}
+        return (
+            f"{place}/attempts",
+            f"attempts {attempts!r} is no whole number that the API server takes: it refuses the VirtualService",
+            f"attempts: {number}",
+            (fix,) if str(number) == attempts else (),
+        )
     if isinstance(attempts, int) and attempts < 0:
         return f"{place}/attempts", f"istiod refuses attempts {attempts}: it cannot be negative", "attempts: 0", ()
     said = [key for key in _SET if retries.get(key) is not None and retries[key] != ""]
-    if attempts not in (None, 0) or isinstance(attempts, bool) or not said:
+    if attempts not in (None, 0) or not said:
         return None
     if attempts is None:
         return (
@@ -81,7 +94,10 @@ def _attempts(retries: "dict[str, Any]", place: str) -> "tuple[str, str, str, tu
 
 def _conditions(retries: "dict[str, Any]", place: str) -> "tuple[str, str, str, tuple[Operation, ...]] | None":
     text = retries.get("retryOn")
-    if not isinstance(text, str) or not text:
+    if text is not None and not isinstance(text, str):
+        said = f"retryOn {text!r} is no string: the API server refuses the VirtualService"
+        return f"{place}/retryOn", said, "conditions in one string, with commas between them: '5xx,503'", ()
+    if not text:
         return None
     words = text.split(",")
     wrong = [word for word in words if not _is_known(word)]

@@ -3,11 +3,12 @@
 from mlmesh.graph.authorization import guarded_by
 from mlmesh.graph.fields import at, entries, maps
 from mlmesh.graph.membership import has_sidecar, namespace_injects
+from mlmesh.graph.ports import Fronts
 from mlmesh.graph.route import ISTIO
 from mlmesh.graph.scopes import Scopes, egress, is_closed, knows
-from mlmesh.graph.targets import Fronts
 from mlmesh.invariants.denials import allows
 from mlmesh.invariants.rule import ABSENCE, CONTRADICTION, PODS, Rule, Violation
+from mlmesh.invariants.topics import MANY
 from mlmesh.model.findings import ERROR, INFO, WARNING
 
 TYPE_CHECKING = False
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from mlmesh.manifests.objects import KubeObject
     from mlmesh.model.patches import Operation
 
-MANY = 50  # Services: what each proxy holds of fewer is not worth a scope
 SCRAPING = "monitoring"  # a role whose calls go to pods' addresses, whatever a proxy knows
 
 

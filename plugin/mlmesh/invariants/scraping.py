@@ -2,15 +2,14 @@
 
 from mlmesh.graph.fields import at, entries, mapping, maps
 from mlmesh.graph.mtls import any_strict, refusing, selecting_of
-from mlmesh.graph.newcomers import except_port
-from mlmesh.graph.targets import is_headless, named, pods_of, ports_of, target
+from mlmesh.graph.ports import is_headless, named, pods_of, ports_of, target
 from mlmesh.invariants.rule import ABSENCE, PODS, Rule, Violation
 from mlmesh.manifests.objects import objects
 from mlmesh.model.findings import ERROR, WARNING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from mlmesh.graph.inventory import Pods
@@ -48,33 +47,38 @@ def strict_refuses_scrape(release: "Release") -> "Iterator[Violation]":
         yield from _directly(item, release)
 
 
-def scrapes(release: "Release") -> "Iterator[tuple[KubeObject, dict[str, Any], Pods, int | None]]":
-    """(monitor, endpoint, pods, container port) of all that monitors have scraped without TLS."""
+def scrapes(
+    release: "Release", asked: "Callable[[Pods], bool]"
+) -> "Iterator[tuple[KubeObject, dict[str, Any], Pods, int | None]]":
+    """(monitor, endpoint, pods, container port) of what monitors have scraped without TLS of the pods ``asked`` for."""
     services: _Services | None = None
     for item in release.known(MONITORING, "ServiceMonitor"):
         wanted = _wanted(item)
-        services = services or _Services(release)
+        services = services or _Services(release, asked)
         for namespace in _namespaces(item, services, release) if wanted is not None else ():
             for service in services.labelled(namespace, wanted or {}):
                 ports = {str(port.get("name") or ""): port for _, port in ports_of(service)}
                 for _, endpoint in _plain(item, "endpoints"):
-                    for pods in pods_of(service, release):
+                    for pods in filter(asked, pods_of(service, release)):
                         port = ports.get(str(endpoint.get("port")))
                         number = target(port, pods) if port else _number(endpoint.get("targetPort"), pods)
                         yield item, endpoint, pods, number
     for item in release.known(MONITORING, "PodMonitor"):
         for _, endpoint in _plain(item, "podMetricsEndpoints"):
-            for pods in _monitored(item, release):
+            for pods in filter(asked, _monitored(item, release)):
                 yield item, endpoint, pods, _of_pods(endpoint, pods)
 
 
 class _Services:
     """Services by namespace and label, which the graph does not keep: a document is read again, once."""
 
-    def __init__(self, release: "Release") -> None:
+    def __init__(self, release: "Release", asked: "Callable[[Pods], bool] | None" = None) -> None:
+        """All Services, or those in front of pods that are ``asked`` for."""
         self._unread: dict[str, list[KubeObject]] = {}
         self._by_label: dict[str, dict[str, list[KubeObject]]] = {}
         for item in release.known("", "Service"):
+            if asked and not any(map(asked, pods_of(item, release))):
+                continue
             self._unread.setdefault(release.namespace(item), []).append(item)
 
     def all(self) -> list[str]:
@@ -179,6 +183,8 @@ def _refused(
         evidence=f"{pods.title} {number}",
     )
     if number is not None:
+        from mlmesh.graph.newcomers import except_port
+
         except_port(found, pods, number, labels, name=f"{pods.name}-metrics", release=release)
     yield found
 

@@ -99,7 +99,8 @@ def selects_no_workload(release: "Release") -> "Iterator[Violation]":
     """A policy, a Sidecar or another object for some pods selects labels that no pod has: it holds for nobody.
 
     Why: Nothing tells that a selector misses. A policy that is to refuse lets through, one that is to let through is
-    not there to be found wrong, and the pods that were meant go by what the namespace has.
+    not there to be found wrong, and the pods that were meant go by what the namespace has. Labels of a component
+    of the policy may be those of another release's pods: an info.
 
     Bad: `selector: {matchLabels: {app: vllm}}` where the pods say `app.kubernetes.io/name: vllm`
 
@@ -111,6 +112,9 @@ def selects_no_workload(release: "Release") -> "Iterator[Violation]":
     root = release.mesh("rootNamespace")
     there = {pods.namespace for pods in release.own.pods}
     near, sure = _Near(release), dict[str, bool]()
+    # The policy says of its components that there are such pods, whoever deploys them.
+    components = release.policy.spec.get("components", {}).values()
+    declared = {_place(each.get("namespace"), mapping(each.get("selector"))) for each in components}
     for group, kind, path in SELECTING:
         for item in release.of(group, kind):
             labels = mapping(at(item.data, path))
@@ -122,7 +126,7 @@ def selects_no_workload(release: "Release") -> "Iterator[Violation]":
             if namespace not in sure:
                 sure[namespace] = release.owns(namespace) and _is_whole(namespace, release)
             missed = _missed(item, path, labels, namespace, near)
-            if not sure[namespace]:
+            if not sure[namespace] or _place(namespace, labels) in declared:
                 missed.severity = INFO
                 missed.message += ", unless another release has such pods"
             yield missed
@@ -143,6 +147,10 @@ def _is_had(namespace: str, labels: "dict[str, Any]", release: "Release") -> boo
         for each in release.known(group, kind)
         if release.namespace(each) == namespace
     )
+
+
+def _place(namespace: object, labels: "dict[str, Any]") -> str:
+    return " ".join((str(namespace), *sorted(f"{key}={value}" for key, value in labels.items())))
 
 
 def _is_whole(namespace: str, release: "Release") -> bool:

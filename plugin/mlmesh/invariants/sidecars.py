@@ -93,7 +93,7 @@ def proxy_limit_below_request(release: "Release") -> "Iterator[Violation]":
 
 
 def proxy_size_partial(release: "Release") -> "Iterator[Violation]":
-    """A pod of no known role that sets some of its sidecar's four sizes loses the mesh's for the others.
+    """A pod that sets some of its sidecar's four sizes loses the mesh's for the others.
 
     Why: Any one of the four sizes drops every default of the mesh, in the init container too: the others are then
     unset, not the mesh's.

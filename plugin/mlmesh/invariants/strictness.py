@@ -1,11 +1,12 @@
-"""Exceptions from mutual TLS that hold for nothing, and namespaces where nothing asks for it: MLM304, 305."""
+"""Mesh policies of pods without sidecars, and exceptions from mutual TLS that hold for nothing: MLM304, 509."""
 
+from mlmesh.graph.authorization import guarded_by
 from mlmesh.graph.fields import at, mapping
-from mlmesh.graph.membership import has_sidecar, namespace_injects
-from mlmesh.graph.mtls import namespace_mode
-from mlmesh.graph.newcomers import newcomer
-from mlmesh.graph.targets import Fronts, target
-from mlmesh.invariants.rule import ABSENCE, CONTRADICTION, PODS, Rule, Violation
+from mlmesh.graph.membership import namespace_injects
+from mlmesh.graph.ports import Fronts, target
+from mlmesh.graph.stamps import additions
+from mlmesh.invariants.injection import DATAPLANE, INJECTION
+from mlmesh.invariants.rule import CONTRADICTION, PODS, Rule, Violation
 from mlmesh.model.findings import WARNING
 from mlmesh.model.patches import pointer
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mlmesh.graph.release import Release
     from mlmesh.manifests.objects import KubeObject
     from mlmesh.model.patches import Operation
+
 
 SECURITY = "security.istio.io"
 
@@ -86,34 +88,73 @@ def _dead(item: "KubeObject", port: "Any", pods: "list[Pods]", fronts: Fronts) -
     )
 
 
-def scope_not_strict(release: "Release") -> "Iterator[Violation]":
-    """A namespace of the release has its pods injected, and nothing asks for mutual TLS there.
+POLICIES = ("AuthorizationPolicy", "PeerAuthentication")
+SHOWN = 4
 
-    Why: Without a PeerAuthentication a sidecar takes plain text as well: who has no identity is let in wherever no
-    AuthorizationPolicy asks for one.
 
-    Bad: a Namespace with `istio-injection: enabled`, and a PeerAuthentication for the namespace beside it only
+def member_not_injected(release: "Release") -> "Iterator[Violation]":
+    """Mesh policies are for pods of a namespace without injection: no sidecar enforces them.
 
-    Good: a PeerAuthentication with `mtls: {mode: STRICT}` in each, or one in the mesh's root namespace
+    Why: AuthorizationPolicies and PeerAuthentications are enforced by the sidecars of the pods that they are for. In a
+    namespace without the label pods get none unless they ask for one: what is refused on paper is open to everybody.
 
-    Source: istio/istio pilot/pkg/security/authn/policy_applier.go ComposePeerAuthentication.
+    Bad: an AuthorizationPolicy for `app: registry` in a Namespace without `istio-injection`
+
+    Good: the label `istio-injection: enabled` on the Namespace, or `sidecar.istio.io/inject: "true"` on the pods
+
+    Source: istio/istio pkg/config/analysis/msg/messages.yaml (IST0102).
     """
-    if all(at(item.data, "spec.selector") for item in release.of(SECURITY, "PeerAuthentication")):
-        return  # whoever sees to mutual TLS is not of this release
-    with_pods = {pods.namespace for pods in release.own.pods if has_sidecar(pods, release)}
-    for name, item in release.own.namespaces.items():
-        if name in with_pods and namespace_injects(name, release) and namespace_mode(name, release)[1] is None:
-            yield Violation(
-                item,
-                "/metadata/name",
-                f"the pods of namespace {name} have sidecars, and no PeerAuthentication of the namespace or of the "
-                f"mesh is known: they take plain text from everybody",
-                f"kind: PeerAuthentication, metadata: {{name: default, namespace: {name}}}, spec: {{mtls: {{mode: "
-                f"STRICT}}}}; if the mesh has one, show it by --context",
-                documents=newcomer(
-                    f"{SECURITY}/v1", "PeerAuthentication", (name, "default"), {"mtls": {"mode": "STRICT"}}, release
-                ),
-            )
+    plain = {
+        name: item
+        for name, item in release.own.namespaces.items()
+        if namespace_injects(name, release) is False and _says_nothing(name, release)
+    }
+    if not plain:
+        return
+    unguarded: dict[str, dict[str, None]] = {}
+    policies: dict[str, dict[str, None]] = {}
+    for kind in POLICIES:
+        for policy in release.of("security.istio.io", kind):
+            namespace = release.namespace(policy)
+            if namespace in plain and not _is_for_proxies(policy):
+                pods = list(guarded_by(policy, release))
+                bare = [
+                    each for each in pods if not each.injection and not each.host_network and each.role != "gateway"
+                ]
+                if bare and len(bare) == len(pods):
+                    policies.setdefault(namespace, {})[policy.title] = None
+                    unguarded.setdefault(namespace, {}).update(dict.fromkeys(each.title for each in bare))
+    for namespace, found in unguarded.items():
+        item = plain[namespace]
+        yield Violation(
+            item,
+            "/metadata",
+            f"the namespace has no injection, and {_some(found)} get no sidecar: nothing enforces "
+            f"{_some(policies[namespace])}",
+            f'label the Namespace {INJECTION}: enabled, or the pods sidecar.istio.io/inject: "true"',
+            evidence=" ".join(policies[namespace]),
+            operations=tuple(additions("", item.data, ("metadata", "labels"), {INJECTION: "enabled"})),
+        )
+
+
+def _says_nothing(namespace: str, release: "Release") -> bool:
+    labels = release.namespace_labels(namespace) or {}
+    return INJECTION not in labels and labels.get(DATAPLANE) != "ambient"
+
+
+def _is_for_proxies(policy: "KubeObject") -> bool:
+    """Whether a policy is for a gateway's or a waypoint's proxies."""
+    labels = mapping(at(policy.data, "spec.selector.matchLabels"))
+    return bool(
+        at(policy.data, "spec.targetRefs")
+        or at(policy.data, "spec.targetRef")
+        or any("gateway" in f"{key}={value}" for key, value in labels.items())
+    )
+
+
+def _some(names: "dict[str, None]") -> str:
+    shown = list(names)[:SHOWN]
+    return ", ".join(shown) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 RULES = (
@@ -127,12 +168,12 @@ RULES = (
         fix="unsafe",
     ),
     Rule(
-        "MLM305",
-        scope_not_strict,
+        "MLM509",
+        member_not_injected,
         severity=WARNING,
-        confidence=ABSENCE,
+        confidence=CONTRADICTION,
         judges=("Namespace",),
-        reads=("PeerAuthentication", PODS),
+        reads=("AuthorizationPolicy", "PeerAuthentication", PODS),
         fix="unsafe",
     ),
 )

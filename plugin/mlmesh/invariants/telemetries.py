@@ -7,7 +7,7 @@ of its own, and all whose selector fits, the younger over the older.
 from itertools import islice
 
 from mlmesh.graph.fields import at, entries, mapping, maps
-from mlmesh.graph.revisions import meet
+from mlmesh.graph.membership import meet
 from mlmesh.invariants.rule import CONTRADICTION, PODS, VERSION, Rule, Violation
 from mlmesh.model.findings import ERROR, WARNING
 

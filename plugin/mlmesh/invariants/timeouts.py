@@ -1,8 +1,13 @@
-"""Timeouts and retries that do not do what they say: MLM201, MLM202, MLM203."""
+"""Timeouts and retries that do not do what they say, or end generations too early: MLM201, 202, 203, 207."""
 
+from math import inf
+
+from mlmesh.endpoints.routes import Rule as Served
 from mlmesh.endpoints.routes import rules
+from mlmesh.graph.fields import entries
+from mlmesh.graph.route import GATEWAY_API, ISTIO
 from mlmesh.graph.stamps import derived
-from mlmesh.invariants.rule import OBJECT, Rule, Violation
+from mlmesh.invariants.rule import GUESS, OBJECT, Rule, Violation, noted
 from mlmesh.model.findings import ERROR, WARNING
 from mlmesh.model.units import duration_ms
 
@@ -11,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from mlmesh.endpoints.catalogue import EndpointType
     from mlmesh.endpoints.routes import Rule as Route
     from mlmesh.graph.release import Release
     from mlmesh.model.patches import Operation
@@ -25,6 +31,16 @@ def _routes(release: "Release") -> "Iterator[tuple[Route, dict[str, Any]]]":
             retries = route.data.get("retries")
             if isinstance(retries, dict):
                 yield route, retries
+
+
+def _repeating(release: "Release") -> "Iterator[tuple[Route, dict[str, Any], int]]":
+    """The rules of HTTPRoutes that have retries, with these and how many they are: 2 where that is left out."""
+    for item in release.of(GATEWAY_API, "HTTPRoute"):
+        for route in rules(item, release):
+            retry = route.data.get("retry")
+            attempts = retry.get("attempts", 2) if isinstance(retry, dict) else 0
+            if isinstance(retry, dict) and isinstance(attempts, int) and attempts > 0:
+                yield route, retry, attempts
 
 
 def _ms(value: object) -> float | None:
@@ -47,9 +63,14 @@ def _lowered(route: "Route", retries: "dict[str, Any]") -> "tuple[Operation, ...
     whole, attempts = _ms(route.data.get("timeout")), retries.get("attempts")
     if f"{route.path}/retries" in derived(route.owner) or not isinstance(attempts, int) or attempts < 1 or not whole:
         return ()
+    text = _fitting(whole, attempts)
+    return ({"op": "replace", "path": f"{route.path}/retries/perTryTimeout", "value": text},) if text != "0s" else ()
+
+
+def _fitting(whole: float, attempts: int) -> str:
+    """The longest perTryTimeout, to the millisecond, of which all tries fit into a timeout of so many milliseconds."""
     each = int(whole / (attempts + 1))
-    text = f"{each}ms" if each % 1000 else f"{each // 1000}s"
-    return ({"op": "replace", "path": f"{route.path}/retries/perTryTimeout", "value": text},) if each else ()
+    return f"{each}ms" if each % 1000 else f"{each // 1000}s"
 
 
 def try_outlasts_timeout(release: "Release") -> "Iterator[Violation]":
@@ -85,7 +106,7 @@ def tries_exceed_timeout(release: "Release") -> "Iterator[Violation]":
 
     Bad: `attempts: 2`, `perTryTimeout: 60s`, `timeout: 120s`
 
-    Good: `attempts: 2`, `perTryTimeout: 40s`, `timeout: 125s`
+    Good: `attempts: 2`, `perTryTimeout: 40s`, `timeout: 125s`; an HTTPRoute's are `backendRequest` and `request`
 
     Source: seen on Envoy 1.40.
     """
@@ -103,8 +124,22 @@ def tries_exceed_timeout(release: "Release") -> "Iterator[Violation]":
                 f"{route.data['timeout']} ends them: when every try runs out, only {int(whole // each)} of "
                 f"{attempts + 1} end by themselves",
                 f"timeout of at least {needed / 1000 + 0.25 * attempts:g}s (with back-off), or a perTryTimeout of at "
-                f"most {whole / 1000 / (attempts + 1):.3g}s; " + _where(route),
+                f"most {_fitting(whole, attempts)}; " + _where(route),
                 operations=_lowered(route, retries),
+            )
+    for route, _, attempts in _repeating(release):
+        timeouts = route.data.get("timeouts")
+        said = timeouts if isinstance(timeouts, dict) else {}
+        each, whole = _ms(said.get("backendRequest")), _ms(said.get("request"))
+        if each and whole and (attempts + 1) * each > whole:
+            needed = (attempts + 1) * each / 1000
+            yield Violation(
+                route.owner,
+                f"{route.path}/timeouts",
+                f"{attempts + 1} tries of backendRequest {said['backendRequest']} need {needed:g}s, but request "
+                f"{said['request']} ends them",
+                f"request of at least {needed + 0.25 * attempts:g}s (with back-off), or a backendRequest of at most "
+                f"{whole / 1000 / (attempts + 1):.3g}s",
             )
 
 
@@ -114,7 +149,7 @@ def retry_repeats_generation(release: "Release") -> "Iterator[Violation]":
     Why: A try that is retried for `5xx`, `gateway-error` or `reset` may already have run a whole generation: one prompt
     is paid for several times, and the client waits for all of them.
 
-    Bad: `retryOn: 5xx,reset` on `/v1/chat/completions`
+    Bad: `retryOn: 5xx,reset` on `/v1/chat/completions`; of an HTTPRoute `retry: {codes: [500]}`
 
     Good: `retryOn: connect-failure,refused-stream,reset-before-request`, which repeats only what no server began
 
@@ -125,7 +160,8 @@ def retry_repeats_generation(release: "Release") -> "Iterator[Violation]":
         costly = [kind.name for kind in route.types if kind.generates]
         if not costly or not isinstance(attempts, int) or attempts < 1 or not isinstance(conditions, str):
             continue
-        repeating = [word for word in conditions.split(",") if word in REPEATING]
+        words = conditions.split(",")
+        repeating = [word for word in words if word in REPEATING or (word.isdecimal() and 500 <= int(word) < 600)]
         if repeating:
             yield Violation(
                 route.owner,
@@ -135,6 +171,57 @@ def retry_repeats_generation(release: "Release") -> "Iterator[Violation]":
                 f"retryOn {SAFE}, which repeats only what no server began; " + _where(route),
                 operations=({"op": "replace", "path": f"{route.path}/retries/retryOn", "value": SAFE},),
             )
+    for route, retry, attempts in _repeating(release):
+        costly = [kind.name for kind in route.types if kind.generates]
+        codes = [str(code) for code in entries(retry.get("codes")) if type(code) is int and code >= 500]
+        if costly and codes:
+            yield Violation(
+                route.owner,
+                f"{route.path}/retry/codes",
+                f"the rule serves {' and '.join(costly)}, and a retry of {', '.join(codes)} repeats a request that a "
+                f"server may have worked on: up to {attempts + 1} generations for one prompt",
+                "leave codes out: what no server began is repeated without them",
+                operations=({"op": "remove", "path": f"{route.path}/retry/codes"},),
+            )
+
+
+def generation_cut(release: "Release") -> "Iterator[Violation]":
+    """A rule for generations with a timeout below what the policy gives them.
+
+    Why: A timeout counts to the last byte of the answer. A stream that goes on for longer is cut in the middle, with
+    status 200 and half an answer; what is not streamed is answered 504.
+
+    Bad: `timeout: 15s` on `/v1/chat/completions`
+
+    Good: no timeout, to have it derived, or one that the policy's block or objectives allow
+
+    Source: seen on Envoy 1.40; llm-d-incubation/llm-d-modelservice issue 45, kserve/kserve issue 3706, istio/istio
+    issue 57931.
+    """
+    yield from noted(release, "MLM207")  # of KServe's objects, which are read with their pods
+    for item in (*release.of(ISTIO, "VirtualService"), *release.of(GATEWAY_API, "HTTPRoute")):
+        for rule in rules(item, release):
+            seconds = rule.matched.timeout
+            if seconds is None or seconds == inf or not rule.sure:
+                continue
+            wanted = {kind.name: _wanted(rule, kind, release) for kind in rule.types if kind.generates}
+            if wanted and seconds < min(wanted.values()):
+                longest = max(wanted, key=lambda name: wanted[name])
+                yield Violation(
+                    item,
+                    rule.path,
+                    f"the rule serves {' and '.join(wanted)}, and ends every answer after {seconds:g}s, be it half of "
+                    f"a stream; by the policy {longest} may take {wanted[longest]:g}s",
+                    "leave the timeout out to have it derived, or set objectives of this host that the server keeps",
+                )
+
+
+def _wanted(rule: "Served", kind: "EndpointType", release: "Release") -> float:
+    """Seconds that the policy gives one of the rule's types; inf where it sets no timeout."""
+    from mlmesh.endpoints.write import numbers
+
+    found = numbers(Served(rule.route, rule.matched, (kind,), rule.reason, sure=True), release)
+    return duration_ms(str(found["timeout"].value)) / 1000 if "timeout" in found else inf
 
 
 RULES = (
@@ -152,7 +239,7 @@ RULES = (
         tries_exceed_timeout,
         severity=WARNING,
         confidence=OBJECT,
-        judges=("VirtualService",),
+        judges=("VirtualService", "HTTPRoute"),
         scope="object",
         fix="unsafe",
     ),
@@ -161,7 +248,16 @@ RULES = (
         retry_repeats_generation,
         severity=WARNING,
         confidence=OBJECT,
-        judges=("VirtualService",),
+        judges=("VirtualService", "HTTPRoute"),
+        scope="object",
+        fix="unsafe",
+    ),
+    Rule(
+        "MLM207",
+        generation_cut,
+        severity=WARNING,
+        confidence=GUESS,
+        judges=("VirtualService", "HTTPRoute", "InferenceService", "LLMInferenceService"),
         scope="object",
         fix="unsafe",
     ),

@@ -1,8 +1,7 @@
 """Rules of VirtualServices by the claims of a token that nobody has checked: MLM961."""
 
 from mlmesh.graph.fields import at, entries, mapping, maps
-from mlmesh.graph.gateways import selector
-from mlmesh.graph.parents import Gateways
+from mlmesh.graph.gateways import Gateways, selector
 from mlmesh.graph.route import ISTIO
 from mlmesh.graph.routes import route_of
 from mlmesh.invariants.rule import ABSENCE, PODS, Rule, Violation

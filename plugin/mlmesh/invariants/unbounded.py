@@ -3,6 +3,7 @@
 from math import inf
 
 from mlmesh.endpoints.routes import rules
+from mlmesh.endpoints.write import inherited, numbers
 from mlmesh.graph import idling
 from mlmesh.graph.route import GATEWAY_API, ISTIO
 from mlmesh.graph.routes import route_of
@@ -39,6 +40,8 @@ def generation_unbounded(release: "Release") -> "Iterator[Violation]":
             generated = [kind.name for kind in rule.types if kind.generates]
             if rule.matched.timeout != inf or not rule.sure or not generated or not rule.backends or _is_meant(rule):
                 continue
+            if "timeout" in inherited(rule, release):
+                continue
             timeout = _wanted(rule, release)
             if timeout:
                 yield _endless(rule, generated, timeout)
@@ -54,10 +57,8 @@ def _is_meant(rule: "Served") -> bool:
 
 def _wanted(rule: "Served", release: "Release") -> str:
     """The timeout that the policy gives to what a rule serves; empty where it gives none."""
-    from mlmesh.endpoints.derive import block
-
-    found = block(rule.types, release.policy, rule.hosts(release), namespace=rule.owner.namespace)
-    return str(found.get("timeout", ""))
+    found = numbers(rule, release)
+    return str(found["timeout"].value) if "timeout" in found else ""
 
 
 def _endless(rule: "Served", generated: list[str], timeout: str) -> Violation:

@@ -1,9 +1,12 @@
 """What nothing tells of a route, and what is said of it nowhere: MLM204, MLM216, MLM217 and MLM218."""
 
-from mlmesh.endpoints.routes import rules
+from mlmesh.endpoints.routes import PREFIX, rules
+from mlmesh.graph.inventory import ENDPOINT
 from mlmesh.graph.route import GATEWAY_API, ISTIO, POOL
+from mlmesh.graph.routes import route_of
 from mlmesh.invariants.rule import ABSENCE, OBJECT, Rule, Violation, noted
 from mlmesh.model.findings import INFO, WARNING
+from mlmesh.model.patches import pointer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,20 +14,33 @@ if TYPE_CHECKING:
 
     from mlmesh.endpoints.routes import Rule as Served
     from mlmesh.graph.release import Release
+    from mlmesh.manifests.objects import KubeObject
 
 
 def silent_grpc_retries(release: "Release") -> "Iterator[Violation]":
-    """A GRPCRoute has no timeout, and Istio repeats its requests without being told to.
+    """Istio repeats gRPC requests of a route that says no retries without being told to.
 
     Why: Istio repeats a request of a rule without retries twice, on connect-failure, refused-stream, unavailable and
     cancelled, and a GRPCRoute has no field to say otherwise.
 
-    Bad: a GRPCRoute for a generation, and nothing else for its host
+    Bad: a GRPCRoute for a generation, and nothing else for its host; a VirtualService's rule for one, without `retries`
 
     Good: a VirtualService with `timeout` and `retries` for the methods, or an HTTPRoute with `timeouts` on their path
 
     Source: istio/istio pilot/pkg/config/kube/gateway/conversion.go, pilot/pkg/networking/core/route/retry/retry.go.
     """
+    for item in release.of(ISTIO, "VirtualService"):
+        for rule in rules(item, release):
+            costly = _costly([rule]) if rule.grpc and rule.sure and rule.backends else []
+            if costly and rule.data.get("retries") is None:
+                yield Violation(
+                    item,
+                    rule.path,
+                    f"it serves {_names([rule])} by gRPC and says no retries, so Istio repeats a request that is "
+                    f"answered with unavailable or cancelled 2 times, which costs a second {' or '.join(costly)}",
+                    "retries: {attempts: 0}",
+                    operations=({"op": "add", "path": f"{rule.path}/retries", "value": {"attempts": 0}},),
+                )
     for item in release.of(GATEWAY_API, "GRPCRoute"):
         of_route = rules(item, release)
         known = [rule for rule in of_route if rule.sure and rule.backends]
@@ -34,9 +50,9 @@ def silent_grpc_retries(release: "Release") -> "Iterator[Violation]":
 
         from mlmesh.endpoints.grpc import manifest
 
-        costly = [kind.name for rule in known for kind in rule.types if kind.retry in ("generation", "creates")]
+        costly = _costly(known)
         better = manifest(of_route, release)
-        costs = f", which costs a second {' or '.join(dict.fromkeys(costly))}" if costly else ""
+        costs = f", which costs a second {' or '.join(costly)}" if costly else ""
         yield Violation(
             item,
             known[0].path,
@@ -50,11 +66,19 @@ def silent_grpc_retries(release: "Release") -> "Iterator[Violation]":
         )
 
 
+def _costly(served: "list[Served]") -> list[str]:
+    """The types whose repetition costs something."""
+    kinds = (kind for rule in served for kind in rule.types)
+    return list(dict.fromkeys(kind.name for kind in kinds if kind.retry in ("generation", "creates")))
+
+
 def endpoint_unknown(release: "Release") -> "Iterator[Violation]":
     """Neither path nor backend tells what a rule serves, so it gets no timeout and no retries.
 
     Why: Where neither the path nor the backend tells what is served, nothing is derived: the rule has no timeout, and
-    Istio's two retries. Where the policy declares the backend external, its owner knows.
+    Istio's two retries. Where the policy declares the backend external, its owner knows. An annotation for a rule that
+    the route does not have tells nothing either: a name that was mistyped leaves the rule to its path. A match of a
+    path with a query fits no request.
 
     Bad: PathPrefix `/` to a Service of which nothing is known
 
@@ -65,12 +89,18 @@ def endpoint_unknown(release: "Release") -> "Iterator[Violation]":
     yield from noted(release, "MLM216")  # of KServe's objects, which are read with their pods
     kinds = ((ISTIO, "VirtualService"), (GATEWAY_API, "HTTPRoute"), (GATEWAY_API, "GRPCRoute"))
     for item in (item for kind in kinds for item in release.of(*kind)):
+        from mlmesh.endpoints.match import UNSEEN
         from mlmesh.endpoints.write import set_by_user
 
         of_route = rules(item, release)
+        yield from _for_no_rule(item, release)
         others = any(rule.types for rule in of_route)
         for rule in of_route:
             if rule.sure or not rule.backends or set_by_user(rule):
+                continue
+            if rule.reason.endswith(UNSEEN):
+                said = f"{rule.reason}: no request follows that match"
+                yield Violation(item, rule.path, said, "match the path alone; a query by queryParams", severity=WARNING)
                 continue
             models_below = "stands above" in rule.reason and not _is_elsewhere(rule, release)
             if rule.types or others or models_below or _to_a_pool(rule):
@@ -83,6 +113,23 @@ def endpoint_unknown(release: "Release") -> "Iterator[Violation]":
                     "annotation mlmesh.dev/endpoint, on the route, the Service or the pool, names the types; so does "
                     "`serves` of a component in the policy",
                 )
+
+
+def _for_no_rule(item: "KubeObject", release: "Release") -> "Iterator[Violation]":
+    """Annotations for a rule that a route does not have."""
+    names = {rule.name for rule in route_of(item, release).rules}
+    for key in item.annotations():
+        name = str(key).removeprefix(PREFIX)
+        if name != key and name not in names:
+            known = " or ".join(PREFIX + each for each in sorted(names) if each)
+            yield Violation(
+                item,
+                pointer("metadata", "annotations", key),
+                f"the annotation {key} is for a rule named {name!r}, which the route does not have: it tells nothing",
+                f"{known or 'a name for the rule that is meant'}; or {ENDPOINT}, for all of its rules",
+                severity=WARNING,
+                evidence=key,
+            )
 
 
 def _is_elsewhere(rule: "Served", release: "Release") -> bool:
@@ -171,7 +218,7 @@ RULES = (
         silent_grpc_retries,
         severity=WARNING,
         confidence=OBJECT,
-        judges=("GRPCRoute",),
+        judges=("GRPCRoute", "VirtualService"),
         scope="object",
         fix="unsafe",
     ),

@@ -1,8 +1,7 @@
 """What Istio has given up, or keeps for itself: MLM950 and MLM968."""
 
-from mlmesh.graph.fields import at, entries, mapping, maps
-from mlmesh.graph.parents import MADE
-from mlmesh.graph.policies import policies
+from mlmesh.graph.fields import at, entries, mapping, maps, policies
+from mlmesh.graph.gateways import MADE
 from mlmesh.graph.route import ISTIO
 from mlmesh.invariants.rule import OBJECT, Rule, Violation
 from mlmesh.manifests.objects import objects

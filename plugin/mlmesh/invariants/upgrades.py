@@ -1,8 +1,7 @@
 """HTTP/2 for servers that do not speak it: MLM211."""
 
-from mlmesh.graph.fields import at, mapping, maps
+from mlmesh.graph.fields import at, mapping, maps, policies
 from mlmesh.graph.membership import injected
-from mlmesh.graph.policies import policies
 from mlmesh.graph.route import ISTIO
 from mlmesh.invariants.rule import GUESS, PODS, Rule, Violation
 from mlmesh.model.findings import WARNING

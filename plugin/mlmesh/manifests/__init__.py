@@ -1,7 +1,7 @@
 """Floor 2: a stream of Kubernetes manifests: split, read by Go's rules, edited in its own text.
 
-PyYAML compiles regular expressions at import that only its readers in Python need; one of them takes a tenth of a whole
-run. Here only libyaml's parser is used, so they wait until somebody asks something of them.
+PyYAML and json compile regular expressions at import that only their readers in Python need; one of them takes a tenth
+of a whole run. Here only the readers in C are used, so they wait until somebody asks something of them.
 """
 
 import re
@@ -23,8 +23,13 @@ class _Later:
         return getattr(_compile(*self._arguments), name)  # `re` keeps what it compiled
 
 
-re.compile = _Later  # type: ignore[assignment]
-try:
-    import yaml  # noqa: F401
-finally:
-    re.compile = _compile
+def load(module: str) -> "Any":
+    """Import a module of the library; what it compiles at import waits."""
+    re.compile = _Later  # type: ignore[assignment]
+    try:
+        return __import__(module)
+    finally:
+        re.compile = _compile
+
+
+load("yaml")

@@ -17,10 +17,11 @@ class Changes:
     """The patches so far, by document, and the texts of documents with them.
 
     A document is let go of when it is done, so that only one is held as a tree. ``kept`` is not: it is written again,
-    with its results. ``idle``: no patch is taken; without ``planned`` none is kept once it is written.
+    with its results. ``idle``: no patch is taken, ``untaken`` are then those that were not; without ``planned`` none is
+    kept once it is written.
     """
 
-    __slots__ = ("_idle", "_kept", "_patches", "_planned", "texts")
+    __slots__ = ("_idle", "_kept", "_patches", "_planned", "texts", "untaken")
 
     def __init__(self, kept: "Document | None", *, idle: bool, planned: bool) -> None:
         self.texts: dict[int, bytes] = {}
@@ -28,10 +29,13 @@ class Changes:
         self._kept = kept
         self._planned = planned
         self._patches: dict[int, list[Patch]] = {}
+        self.untaken: list[Patch] = []
 
     def add(self, document: "Document", patches: "Sequence[Patch]") -> None:
         """Note patches of a document, which come after those that it has."""
-        if patches and not self._idle:
+        if self._idle:
+            self.untaken += patches
+        elif patches:
             self._patches.setdefault(document.index, []).extend(patches)
 
     def __contains__(self, document: "Document") -> bool:

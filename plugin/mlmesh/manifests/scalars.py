@@ -16,7 +16,8 @@ _INFINITE = frozenset(
     [".nan", ".NaN", ".NAN", ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF"]
 )
 _MEMO = 20_000  # distinct plain scalars kept: streams repeat few, a hostile one must not fill the memory twice
-_LAST = frozenset("0123456789abcdefABCDEF._")  # of a number, a hexadecimal one too
+_DIGITS = frozenset("0123456789")
+_LAST = _DIGITS | frozenset("abcdefABCDEF._")  # of a number, a hexadecimal one too
 _SIGNS = _LAST | frozenset("+-oOxX")  # of which a number is made
 _LONGEST_FLOAT = 10_000  # digits: beyond them only the first can tell, and Python is slow
 
@@ -62,7 +63,7 @@ def _number(text: str) -> "Any":
         return _float(text, text)
     if text == "0":
         return 0
-    if not _SIGNS.issuperset(text):  # --port=8080, 10-min: no regular expression is needed for them
+    if not _SIGNS.issuperset(text) or _DIGITS.isdisjoint(text):  # --port=8080, 10-min, -c: no expression is compiled
         return text
     plain = text.replace("_", "")
     digits = plain.lstrip("+-") if plain[1:2] not in ("+", "-") else ""

@@ -23,7 +23,6 @@ def pieces(data: bytes) -> list[tuple[int, int, int]]:
     Raises InputError for what looks like a separator and is none, and for directives.
     """
     out: list[tuple[int, int, int]] = []
-    head = re.compile(_HEAD)
     find = data.find
     start = 0
     at = len(BOM) if data.startswith(BOM) else 0
@@ -33,10 +32,10 @@ def pieces(data: bytes) -> list[tuple[int, int, int]]:
         at += 3
         if data[at : at + 1] != b"\n":
             at = _line_end(data, at, end)
-        _piece(data, start, end, head, out)
+        _piece(data, start, end, out)
         start = at + 1
         at = _next(find, at)
-    _piece(data, min(start, len(data)), len(data), head, out)
+    _piece(data, min(start, len(data)), len(data), out)
     return out
 
 
@@ -64,14 +63,13 @@ def _line_end(data: bytes, at: int, start: int) -> int:
     return end
 
 
-def _piece(data: bytes, start: int, end: int, head: "re.Pattern[bytes]", out: list[tuple[int, int, int]]) -> None:
+def _piece(data: bytes, start: int, end: int, out: list[tuple[int, int, int]]) -> None:
     if start >= end:
         return
     body = start
     if not 65 <= data[start] <= 122 or end - start < 16:  # no letter: comments, blanks, a byte order mark or a sign
         body += len(BOM) if data.startswith(BOM, start) else 0
-        matched = head.match(data, body, end)
-        body = matched.end() if matched else body
+        body = _object(data, body, end)
         if body >= end or (end - body < 16 and data[body:end].strip() in _NO_OBJECT):
             return
         if data[body] == ord("%"):
@@ -81,3 +79,13 @@ def _piece(data: bytes, start: int, end: int, head: "re.Pattern[bytes]", out: li
                 remedy="leave out %YAML and %TAG lines",
             )
     out.append((start, body, end))
+
+
+def _object(data: bytes, at: int, end: int) -> int:
+    """The first byte behind blank lines and comments, or ``end``."""
+    while data.startswith(b"#", at, end):  # what Helm puts in front: no regular expression is compiled for that
+        at = data.find(b"\n", at, end) + 1 or end
+    if at < end and 65 <= data[at] <= 122:
+        return at
+    matched = re.compile(_HEAD).match(data, at, end)
+    return matched.end() if matched else at

@@ -103,9 +103,11 @@ class Document:
     """One document of a stream: its text, and Go's reading of it when somebody asks.
 
     ``start``, ``body`` and ``end`` are offsets in the stream: the text, the first byte behind comments, the end.
+    ``kind`` is the object's, "" where it has none.
     """
 
-    __slots__ = ("_cost", "_data", "_kind", "_special", "body", "end", "index", "start", "stream")
+    __slots__ = ("_cost", "_data", "_special", "body", "end", "index", "kind", "start", "stream")
+    kind: str
 
     def __init__(self, stream: Stream, index: int, start: int, body: int, end: int) -> None:
         self.stream = stream
@@ -113,10 +115,12 @@ class Document:
         self.start = start
         self.body = body
         self.end = end
-        self._kind: str | None = None
         self._data: Any = None
         self._special = True
         self._cost = 0  # nodes of the stream's budget that reading it took
+        kind = self._kind_line()
+        if kind is not None:
+            self.kind = kind
 
     @property
     def text(self) -> bytes:
@@ -138,25 +142,25 @@ class Document:
             known[key] = self.stream.data.find(needle, self.start, self.end) >= 0
         return known[key]
 
-    @property
-    def kind(self) -> str:
-        """The object's kind, "" where it has none.
+    def __getattr__(self, name: str) -> str:
+        """The kind, where its line did not tell it: the document is parsed, which raises InputError as ``data`` does.
 
-        Taken from the one line ``kind: word`` at column 0; only where there is no such line, or a second one, or the
-        document is no block map, it is parsed, which raises InputError as ``data`` does.
+        Kinds are asked for so often that a property costs too much: afterwards it is there.
         """
-        if self._kind is None:
-            kind = self._kind_line()
-            if kind is None:
-                value = self.data.get("kind")
-                kind = value if isinstance(value, str) else ""
-            self._kind = kind
-        return self._kind
+        if name != "kind":
+            raise AttributeError(name)
+        value = self.data.get("kind")
+        self.kind = value if isinstance(value, str) else ""
+        return self.kind
 
     def _kind_line(self) -> str | None:
-        """What the text tells cheaply: the kind, "" for none, or None where only parsing tells."""
+        """What the text tells cheaply: the kind, "" for none, or None where only parsing tells.
+
+        It is the one line ``kind: word`` at column 0. Only where there is no such line, or a second one, or where the
+        document is no block map, nothing is told.
+        """
         data, body, end = self.stream.data, self.body, self.end
-        if self._data is not None or data[body] in b"{[\"'&*!?|>":
+        if data[body] in b"{[\"'&*!?|>":
             return None
         at = body if data.startswith(b"kind:", body) else data.find(b"\nkind:", body, end) + 1
         if at < body or not data.startswith(b"kind:", at):
@@ -267,7 +271,7 @@ class Document:
             metadata = metadata if isinstance(metadata, dict) else {}
             kind, namespace, name = self._data.get("kind"), metadata.get("namespace"), metadata.get("name")
         else:
-            kind = self._kind or self._kind_line()
+            kind = self._kind_line()
             namespace = self._metadata(b"namespace")
             name = self._metadata(b"name")
         words = [word for word in (namespace, name) if isinstance(word, str) and word]
@@ -281,7 +285,7 @@ class Document:
         words that YAML reads as no string.
         """
         text = self.stream.data[self.body : self.end]
-        if b"&" in text or b"<<" in text or text.count(b"\nmetadata:") != 1:
+        if text.find(b"&") >= 0 or text.find(b"<<") >= 0 or text.count(b"\nmetadata:") != 1:
             return None
         lines = text.split(b"\n")
         version = self._plain(lines, b"apiVersion")

@@ -18,7 +18,8 @@ class Finding:
     ``document`` counts from 0, ``line`` from 1 in the input, ``pointer`` is RFC 6901 from the document's root,
     ``source`` the chart template where the host tells it. ``fingerprint`` names the finding across runs: it is made of
     code, object, pointer and evidence, never of a line. ``file`` is the file that it is in where several were read, and
-    ``line`` then counts in it: ``shift`` less than in all of them together. It is mended as ``fix`` says, "safe",
+    ``line`` then counts in it: ``shift`` less than in all of them together. ``values`` is the value that it is owed to,
+    where that is known: (path, file, line). It is mended as ``fix`` says, "safe",
     "unsafe" or "none": by ``operations`` (RFC 6902, from the root of document ``mends``, its own or another), or by
     ``documents``, new objects that are put behind its own.
     """
@@ -46,6 +47,7 @@ class Finding:
         "severity",
         "shift",
         "source",
+        "values",
     )
 
     def __init__(
@@ -89,6 +91,7 @@ class Finding:
         self.fingerprint = fingerprint
         self._around = around
         self.file = ""
+        self.values: tuple[str, str, int] | None = None
         self.shift = 0
         self.fix = fix
         self.operations = operations
@@ -100,6 +103,10 @@ class Finding:
         self.file = file
         self.shift = first - 1
         self.line -= self.shift
+
+    def owed_to(self, path: str, file: str, line: int) -> None:
+        """Say which value the finding is owed to: its dotted path, and where it stands."""
+        self.values = (path, file, line)
 
     @property
     def documents(self) -> "Sequence[dict[str, Any]]":

@@ -4,15 +4,31 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from re import Match
+    from typing import Any
 
 MASK = "***"
-# A word of a secret's kind; not `tokenizer` and `max-tokens`, which every model server has.
+# A word of a secret's kind; not `tokenizer` and `max-tokens`, which every model server has, nor what objectives count.
 _GUARDED = (
-    r"(?i)pass(?:word|wd|phrase|code)|secret|(?<!max)(?<!max[-_])token(?!iz)|api[-_]?key|credential|private[-_]?key"
-    r"|access[-_]?key|authorization|\bbearer\b|-----BEGIN"
+    r"(?i)pass(?:word|wd|phrase|code)|secret|(?<!max)(?<!max[-_])(?<!first)(?<!input)(?<!output)token(?!iz)"
+    r"|api[-_]?key|credential|private[-_]?key|access[-_]?key|authorization|\bbearer\b|-----BEGIN"
 )
-# Whatever that matches has one of these, in small letters: most lines have none, which is known without compiling it.
-_PARTS = ("pass", "secret", "token", "key", "credential", "authorization", "bearer", "-----begin")
+# Keys that lead to a secret; as words of a text they mean other things, too.
+_KEYS = (
+    _GUARDED + r"|(?<![a-z])p(?:ass|wd?)(?![a-z])|(?-i:P(?:ass|wd)(?![a-z]))"
+    r"|(?:account|encryption|license|master|session|signing|ssh)[-_]?key"
+    r"|(?<![a-z])dsn(?![a-z])|connection[-_]?string|docker(?:config|cfg)"
+)
+# What is a secret by its own looks: an address with a password in it, a JWT, the tokens of hubs and LLM providers.
+_CREDENTIAL = (
+    r"://[^/\s:@]*:[^/\s@]+@"
+    r"|(?<![\w-])(?:eyJ[\w-]{8,}\.[\w-]{8}|(?:AKIA|gh[oprsu]_|github_pat_|glpat-|hf_|nvapi-|sk-|xox[abprs]-)[\w-]{16})"
+)
+# Whatever these match has one of these, in small letters: most lines have none, which is known without compiling them.
+_PARTS = (
+    *("pass", "pw", "secret", "token", "key", "credential", "authorization", "bearer", "-----begin"),
+    *("dsn", "string", "docker", "@", "eyj", "akia", "_pat_", "pat-", "hf_", "nvapi-", "sk-", "xox"),
+    *("gho_", "ghp_", "ghr_", "ghs_", "ghu_"),
+)
 _DATA = ("data", "stringData", "binaryData")  # of a Secret, which a List may hold
 _NAMING = ("name", "names", "ref", "refs")  # a Secret's name is none
 _KEY = r"""^(\s*(?:-\s+)*["']?)([\w./-]+)(["']?\s*:)(?:\s+(.*))?$"""
@@ -29,9 +45,14 @@ def masked(lines: "Sequence[str]") -> list[str]:
         return list(lines)
     import re
 
-    secret, key = re.compile(_GUARDED), re.compile(_KEY)
+    secret, keyed, credential, key = map(re.compile, (_GUARDED, _KEYS, _CREDENTIAL, _KEY))
     matches = [key.match(line) for line in lines]
-    named = {at for at, match in enumerate(matches) if match and match[2] == "name" and secret.search(match[4] or "")}
+    named = {at for at, match in enumerate(matches) if match and match[2] == "name" and keyed.search(match[4] or "")}
+
+    def guarded(text: str) -> "Match[str] | None":
+        """What speaks of a secret; in an item of a list and a flow collection, which may have keys, a key does, too."""
+        return (keyed if text.lstrip(" \"'")[:1] in ("-", "[", "{") else secret).search(text)
+
     out: list[str] = []
     hidden = -1  # deeper lines than this column belong to a value that is masked
     argument = False  # the line before names a secret that is in this one
@@ -45,17 +66,17 @@ def masked(lines: "Sequence[str]") -> list[str]:
         if match:
             word, value = match[2], (match[4] or "").strip()
             beside = word == "value" and not named.isdisjoint((at - 1, at + 1))
-            if beside or word in _DATA or (secret.search(word) and not word.lower().endswith(_NAMING)):
+            if beside or word in _DATA or (keyed.search(word) and not word.lower().endswith(_NAMING)):
                 if value or word != "secret":  # a volume's `secret:` holds names
                     hidden = len(match[1].rstrip("\"'"))
                 if not re.match(_HARMLESS, value) and value[:1] not in "|>":
                     shown = _without_value(match)
-            elif _composed(value) and secret.search(value):
+            elif (_composed(value) and guarded(value)) or credential.search(value):
                 shown = _without_value(match)
-        elif argument or secret.search(line):
+        elif argument or guarded(line) or credential.search(line):
             shown = line[:column] + ("- " if line[column:].startswith("- ") else "") + MASK
         named_here = not match and "=" not in line and line.lstrip().startswith(("-", '"'))
-        argument = named_here and not argument and bool(secret.search(line))
+        argument = named_here and not argument and bool(guarded(line))
         out.append(shown)
     return out
 
@@ -78,3 +99,39 @@ def _without_value(match: "Match[str]") -> str:
 def _composed(value: str) -> bool:
     """Whether a value is more than a word: a flow collection, a command, a header."""
     return any(sign in value.strip("\"',") for sign in " {[=:")
+
+
+def speaks_of_secret(word: str) -> bool:
+    """Whether a name or an option (``HF_TOKEN``, ``--api-key``) is a secret's."""
+    import re
+
+    return re.search(_KEYS, word) is not None
+
+
+def shown(path: "Sequence[str]", value: "Any") -> str:
+    """A value as JSON in a line, or ``***`` where the keys that lead to it, or its text, say that it is a secret.
+
+    Of numbers and durations a `token` counts (``outputTokens: 4000``); booleans and null are no secrets.
+    """
+    from json import dumps
+
+    text = dumps(value, ensure_ascii=False)
+    return MASK if is_secret(path, value, text) else text
+
+
+def is_secret(path: "Sequence[str]", value: "Any", text: str) -> bool:
+    """Whether a value, which is ``text`` as JSON, is not to be shown below the keys of ``path``."""
+    if value is None or isinstance(value, bool) or value in ({}, []):
+        return False
+    import re
+
+    secret = re.compile(_KEYS)
+    counted = isinstance(value, (int, float)) or re.fullmatch(r'"[\d.]+(?:ms|[smh])"', text) is not None
+    for at, key in enumerate(path, 1):
+        last = at == len(path)
+        if key.lower().endswith(_NAMING) or (not last and key.lower() == "authorization"):  # a header's is a string
+            continue
+        found = secret.search(key)
+        if found and not (counted and found[0].lower() == "token"):
+            return True
+    return not counted and masked([f"value: {text}"]) != [f"value: {text}"]

@@ -232,7 +232,7 @@ SPEC = _map(
                         ),
                         "hosts": _each(
                             "By the host that a route sends to, over both: the same fields. A DNS name, or a short "
-                            "name of the release's namespace.",
+                            "name of the release's namespace; where nothing names that, of the route's.",
                             _bare(_OBJECTIVES),
                         ),
                         "routes": _each(

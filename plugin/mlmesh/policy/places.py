@@ -12,14 +12,17 @@ if TYPE_CHECKING:
 
 
 def place(layers: "Sequence[Layer]", path: str) -> str:
-    """The line of a setting (``spec.endpoints...``, with or without an index at its end) in the last layer with it."""
+    """The line of a setting (``spec.endpoints...``, with or without an index at its end) in the last layer with it.
+
+    Empty where none has it.
+    """
     words = path.partition("[")[0].split(".")
     for item, name in reversed(layers):
         keys = _keys(item.data, words)
         if keys:
             line = item.document.line_of(item.pointer + pointer(*keys))
             return f"policy file {name}, line {line}" if name else item.document.at(line)
-    return "policy"
+    return ""
 
 
 def _keys(node: "Any", words: "list[str]") -> "list[str]":

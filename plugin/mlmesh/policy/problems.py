@@ -78,7 +78,7 @@ def _map_problems(value: "dict[str, Any]", schema: "Schema", path: str) -> "Iter
             yield below, "unknown key", _nearest(key, known)
         elif key not in names.get("enum", (key,)):
             yield below, "unknown key", _nearest(key, names["enum"])
-        elif not _matches(names.get("pattern", ""), key):
+        elif "pattern" in names and not _matches(names["pattern"], key):
             yield below, "unknown key", "a rule's code is needed, such as MLM201"
         else:
             yield from problems(item, others, below)

@@ -1,8 +1,10 @@
 """The settings of one run: found in the stream, laid over the defaults, sent on as a ConfigMap."""
 
 from mlmesh import __version__
+from mlmesh.manifests import load as load_library
 from mlmesh.manifests import stream as manifests
 from mlmesh.manifests.objects import KubeObject, objects
+from mlmesh.manifests.quoting import dump
 from mlmesh.model.errors import InputError
 from mlmesh.model.units import milli
 from mlmesh.policy.defaults import DEFAULTS, PROXY_ROLES
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
 LABEL = "mlmesh.dev/policy"
 DATA_KEY = "policy.json"
+_NEEDED = f"name a file with one {KIND} ({API_VERSION}) or with the ConfigMap of an earlier run"
 
 
 class Policy:
@@ -25,15 +28,23 @@ class Policy:
 
     ``spec`` is every layer over the defaults, ``carried`` the layers without the defaults (what the ConfigMap holds),
     ``carrier`` the MeshPolicy or ConfigMap of the stream. ``namespace`` is the release's, empty where nothing names it.
+    ``layers`` are the policies as they were read, the later over the earlier.
     """
 
-    __slots__ = ("carried", "carrier", "namespace", "spec")
+    __slots__ = ("_layers", "carried", "carrier", "namespace", "spec")
 
-    def __init__(self, carried: "dict[str, Any]", carrier: KubeObject | None, namespace: str) -> None:
+    def __init__(
+        self, carried: "dict[str, Any]", carrier: KubeObject | None, namespace: str, layers: "Sequence[Layer]" = ()
+    ) -> None:
         self.carried = carried
         self.carrier = carrier
+        self._layers = layers
         self.spec = merge([DEFAULTS, carried])
         self.namespace = namespace or self.spec.get("release", {}).get("namespace", "")
+
+    def place(self, path: str) -> str:
+        """The line of a setting, named by its path (``spec.endpoints...``), for what is said against it."""
+        return _place(self._layers, path)
 
     def configmap(self, carrier: KubeObject) -> "tuple[str, str]":
         """Name of the ConfigMap that takes the carrier's place, and the text of its ``policy.json``."""
@@ -45,9 +56,14 @@ class Policy:
             "metadata": {"name": name},
             "spec": self.carried,
         }
-        import json
+        return name, _compact(policy)  # json would cost a fortieth of a run that reads no JSON
 
-        return name, json.dumps(policy, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+def _compact(value: "Any") -> str:
+    """The value as JSON, the keys of its maps in order, so that the order of layers is not seen."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{dump(key)}:{_compact(below)}" for key, below in sorted(value.items())) + "}"
+    return "[" + ",".join(map(_compact, value)) + "]" if isinstance(value, list) else dump(value)
 
 
 def is_policy(item: KubeObject) -> bool:
@@ -80,14 +96,17 @@ def load(
             )
     if required and not carriers and not files:
         raise InputError(
-            "the stream has no policy, and MLMESH_REQUIRE_POLICY asks for one",
+            "the stream has no policy, and --require-policy (MLMESH_REQUIRE_POLICY) asks for one",
             remedy="render the chart ml-mesh with it, or name a policy with --policy",
         )
     read = [(item, "") for item in (*earlier, *own)]
     read += [(_read_file(name, content), name) for name, content in files]
     layers = [_read(item, name) for item, name in read]
+    for (item, name), layer in zip(read, layers, strict=True):
+        if name and item.kind != KIND:
+            layer.pop("release", None)  # it tells of the release that left it, not of this one
     carrier = own[0] if own else earlier[0] if earlier else None
-    policy = Policy(merge(layers), carrier, namespace)
+    policy = Policy(merge(layers), carrier, namespace, read)
     roles = (*policy.spec["sidecars"], *PROXY_ROLES)
     for name, component in policy.spec.get("components", {}).items():
         if component.get("role", roles[0]) not in roles:
@@ -103,10 +122,10 @@ def load(
     return policy
 
 
-def _place(layers: "Sequence[Layer]", path: str) -> str:
+def _place(layers: "Sequence[Layer]", path: str, otherwise: str = "policy") -> str:
     from mlmesh.policy.places import place
 
-    return place(layers, path)
+    return place(layers, path) or otherwise
 
 
 def _check_sizes(role: str, block: "dict[str, Any]", layers: "Sequence[Layer]") -> None:
@@ -157,12 +176,20 @@ def _titled(item: KubeObject) -> str:
 
 def _read_file(name: str, content: bytes) -> KubeObject:
     place = f"policy file {name}"
-    found = [item for document in manifests.read(content).documents for item in objects(document, document.data)]
+    remedy = ""
+    try:
+        read = [(document, document.data) for document in manifests.read(content).documents]
+        remedy = _NEEDED  # what is no object is YAML, and another file is meant
+        found = [item for document, data in read for item in objects(document, data)]
+    except InputError as error:
+        raise InputError(error.what, place=f"{place}, {error.place}", remedy=remedy or error.remedy) from None
     if len(found) != 1 or not is_policy(found[0]):
         raise InputError(
-            f"not one policy but {len(found)} objects" if len(found) != 1 else f"a {found[0].kind}, which is no policy",
+            f"not one policy but {len(found)} objects"
+            if len(found) != 1
+            else f"an object of kind {found[0].kind}, which is no policy",
             place=place,
-            remedy=f"name a file with one {KIND} ({API_VERSION}) or with the ConfigMap of an earlier run",
+            remedy=_NEEDED,
         )
     return found[0]
 
@@ -196,7 +223,7 @@ def _read(item: KubeObject, name: str) -> "dict[str, Any]":
     if found or not isinstance(spec, dict):
         raise InputError(
             "; ".join(f"{path}: {what} ({remedy})" for path, what, remedy in found[:10]),
-            place=_place([(item, name)], found[0][0]) if found and item.kind == KIND else place,
+            place=_place([(item, name)], found[0][0], place) if found and item.kind == KIND else place,
             remedy="correct the policy: the chart's value `policy`, or the file that --policy names",
         )
     return spec
@@ -210,13 +237,12 @@ def _newer(needed: str) -> bool:
 
 
 def _from_configmap(item: KubeObject, place: str) -> "dict[str, Any]":
-    import json
-
+    json = load_library("json")
     held = item.data.get("data")
     text = held.get(DATA_KEY) if isinstance(held, dict) else None
     try:
         data = json.loads(text) if isinstance(text, str) else None
-    except ValueError:
+    except (ValueError, RecursionError):
         data = None
     if not isinstance(data, dict):
         raise InputError(

@@ -16,7 +16,7 @@ def written(
     error: "MlmeshError | None" = None,
     live: "Live | None" = None,
 ) -> str:
-    """A report in one of the forms that programs read: json, sarif, junit or github.
+    """A report in one of the forms that programs read: json, sarif, junit, github or gitlab.
 
     ``docs`` gives the documentation of every code, for the form that holds it. ``error`` ended the run: then what was
     found is not all, and each form says so. ``live`` is what was read from a cluster, which JSON alone holds.
@@ -33,6 +33,10 @@ def written(
         from mlmesh.reports.junit import junit
 
         return junit(findings, error)
+    if form == "gitlab":
+        from mlmesh.reports.gitlab import gitlab
+
+        return gitlab(findings, error)
     from mlmesh.reports.github import github
 
     return github(findings, error)

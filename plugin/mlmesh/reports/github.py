@@ -3,7 +3,7 @@
 https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands
 """
 
-from mlmesh.reports.words import origin, path, place, printable, title, told
+from mlmesh.reports.words import line, path, printable, title, told, whence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,11 +26,10 @@ def github(findings: "Sequence[Finding]", error: "MlmeshError | None" = None) ->
 def _finding(finding: "Finding") -> str:
     properties = {
         "file": path(finding),
-        "line": str(finding.line) if finding.file else "",
+        "line": str(line(finding) or ""),
         "title": f"{finding.code} {finding.rule}",
     }
-    where = f"{place(finding)}, {origin(finding)}"
-    message = f"{title(finding)}: {finding.message}\nRemedy: {finding.remedy}\nWhere: {where}"
+    message = f"{title(finding)}: {finding.message}\nRemedy: {finding.remedy}\nWhere: {whence(finding)}"
     return _command(_COMMANDS[finding.severity], properties, message)
 
 
@@ -40,7 +39,7 @@ def _command(name: str, properties: "dict[str, str]", message: str) -> str:
 
 
 def _data(text: str) -> str:
-    return "%0A".join(printable(line).replace("%", "%25") for line in text.split("\n"))
+    return "%0A".join(printable(part).replace("%", "%25") for part in text.split("\n"))
 
 
 def _property(text: str) -> str:

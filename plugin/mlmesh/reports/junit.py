@@ -4,7 +4,7 @@ There is no standard; what Jenkins, GitLab and Azure read in common is used, and
 pytest have them.
 """
 
-from mlmesh.reports.words import origin, path, place, printable, title, told
+from mlmesh.reports.words import line, path, printable, title, told, whence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,12 +52,12 @@ def _case(finding: "Finding") -> "Element":
         "classname": f"{finding.code} {finding.rule}",
         "name": title(finding) + finding.pointer,
         "file": path(finding),
-        "line": str(finding.line) if finding.file else "",
+        "line": str(line(finding) or ""),
     }
     case = ET.Element("testcase", {name: _legal(value) for name, value in attributes.items() if value})
     outcome = "failure" if finding.severity == "error" else "skipped"
     inner = ET.SubElement(case, outcome, message=_legal(f"{finding.severity}: {finding.message}"))
-    inner.text = _legal(f"remedy: {finding.remedy}\nwhere: {place(finding)}, {origin(finding)}")
+    inner.text = _legal(f"remedy: {finding.remedy}\nwhere: {whence(finding)}")
     return case
 
 

@@ -129,6 +129,7 @@ def _finding(finding: "Finding") -> "dict[str, Any]":
         "line": finding.line,
         "pointer": finding.pointer,
         "source": finding.source,
+        "values": dict(zip(("path", "file", "line"), finding.values, strict=True)) if finding.values else None,
         "fix": finding.fix,
         "fingerprint": finding.fingerprint,
     }

@@ -3,6 +3,8 @@
 from math import inf
 
 from mlmesh.model.cost import together
+from mlmesh.model.masking import shown
+from mlmesh.model.patches import unescape
 from mlmesh.model.units import cpu_text, memory_text
 
 TYPE_CHECKING = False
@@ -73,8 +75,6 @@ def _title(item: "Patch | PodRole") -> str:
 def _operation(operation: "Operation") -> str:
     if operation["op"] == "remove":
         return f"remove  {operation['path']}"
-    from json import dumps
-
-    value = dumps(operation["value"], ensure_ascii=False)
-    shown = value if len(value) <= SHOWN else f"{value[:SHOWN]}... ({len(value)} characters: see --format json)"
-    return f"{operation['op']:<7} {operation['path']} = {shown}"
+    value = shown([unescape(token) for token in operation["path"].split("/")[1:]], operation["value"])
+    told = value if len(value) <= SHOWN else f"{value[:SHOWN]}... ({len(value)} characters: see --format json)"
+    return f"{operation['op']:<7} {operation['path']} = {told}"

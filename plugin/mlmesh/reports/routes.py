@@ -66,9 +66,12 @@ def _paragraph(account: "Any") -> str:
         f"{rule.owner.title}, rule{name} {rule.path}",
         f"  {' or '.join(account.matches)} of {hosts}",
     ]
-    if not rule.backends:
+    if not rule.sends:
         return "\n".join([*lines, "  sends nothing on"])
-    lines.append(f"  to {', '.join(map(_backend, rule.backends))}")
+    if rule.backends:
+        lines.append(f"  to {', '.join(map(_backend, rule.backends))}")
+    else:
+        lines.append(f"  by the rules of VirtualService {rule.data['delegate'].get('name')}, to which it delegates")
     served = " and ".join(kind.name for kind in rule.types)
     lines.append(f"  {f'serves {served}' if served else 'serves nothing that is known'}: {rule.reason}")
     if served and not rule.sure:

@@ -6,7 +6,7 @@ https://docs.github.com/en/code-security/code-scanning/integrating-with-code-sca
 import json
 
 from mlmesh import __version__
-from mlmesh.reports.words import origin, path, printable, title, told
+from mlmesh.reports.words import line, origin, owed, path, printable, title, told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ _PRECISION = {
 def sarif(findings: "Sequence[Finding]", docs: "Mapping[str, str]", error: "MlmeshError | None" = None) -> str:
     """One run. ``docs`` has the documentation of each finding's code, in Markdown.
 
-    A place is the file and line that were read, else the chart's template, of which no line is known. The gravest
-    come first where there are more than GitHub takes. ``error`` ended the run: it is a notification, and the run was
-    no success, so that nobody takes it for a clean one.
+    A place is that of the value that a finding is owed to, else the file and line that were read, else the chart's
+    template, of which no line is known. The gravest come first where there are more than GitHub takes. ``error`` ended
+    the run: it is a notification, and the run was no success, so that nobody takes it for a clean one.
     """
     chosen = sorted(findings, key=lambda finding: _RANK[finding.severity])[:MOST_RESULTS]
     by_code = {finding.code: finding for finding in reversed(chosen)}
@@ -87,7 +87,7 @@ def _rule(finding: "Finding", doc: str) -> "dict[str, Any]":
 
 
 def _result(finding: "Finding", rule: int) -> "dict[str, Any]":
-    line = finding.line if finding.file or not finding.source else 1
+    at = line(finding) or (1 if finding.source else finding.line)
     name = printable(title(finding))
     return {
         "ruleId": finding.code,
@@ -98,13 +98,18 @@ def _result(finding: "Finding", rule: int) -> "dict[str, Any]":
             {
                 "physicalLocation": {
                     "artifactLocation": {"uri": _uri(finding)},
-                    "region": {"startLine": line, "startColumn": 1, "endLine": line, "endColumn": 2},
+                    "region": {"startLine": at, "startColumn": 1, "endLine": at, "endColumn": 2},
                 },
                 "logicalLocations": [{"fullyQualifiedName": printable(f"{name}{finding.pointer}"), "kind": "object"}],
             }
         ],
         "partialFingerprints": {"primaryLocationLineHash": finding.fingerprint},
-        "properties": {"document": finding.document, "line": finding.line, "place": printable(origin(finding))},
+        "properties": {
+            "document": finding.document,
+            "line": finding.line,
+            "place": printable(origin(finding)),
+            **({"values": printable(owed(finding))} if finding.values else {}),
+        },
     }
 
 

@@ -1,6 +1,6 @@
 """Findings and errors as a person reads them in a terminal at night."""
 
-from mlmesh.reports.words import origin, place, printable, title
+from mlmesh.reports.words import origin, owed, place, printable, title
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,11 +45,14 @@ def _finding(group: "Sequence[Finding]", colour: bool) -> "Iterator[str]":
     yield printable(f"  what:   {finding.message}")
     yield printable(f"  where:  {title(finding)}, {place(finding)}")
     yield printable(f"          {origin(finding)}")
+    if finding.values:
+        yield printable(f"  values: {owed(finding)}")
     for number, text in finding.excerpt:
         line = number - finding.shift
         yield printable(f"          {'>' if line == finding.line else ' '} {line:4} | {text}").rstrip()
     for index, other in enumerate(others):
-        yield printable(f"  {'' if index else 'also:':7} {title(other)}, {place(other)}, {other.pointer}")
+        known = f", {owed(other)}" if other.values else ""
+        yield printable(f"  {'' if index else 'also:':7} {title(other)}, {place(other)}, {other.pointer}{known}")
     yield printable(f"  remedy: {finding.remedy}")
     yield f"  more:   mlmesh rules {finding.code}"
 

@@ -15,13 +15,18 @@ def title(finding: "Finding") -> str:
 
 def place(finding: "Finding") -> str:
     """``manifests/gw.yaml:7 (document 0)``, else ``line 7 of the stream (document 0)``."""
-    line = f"{finding.file}:{finding.line}" if finding.file else f"line {finding.line} of the stream"
-    return f"{line} (document {finding.document})"
+    where = f"{finding.file}:{finding.line}" if finding.file else f"line {finding.line} of the stream"
+    return f"{where} (document {finding.document})"
 
 
 def origin(finding: "Finding") -> str:
     """The pointer, and the chart's template where it is known: ``/spec/host from chart/templates/rules.yaml``."""
     return finding.pointer + (f" from {finding.source}" if finding.source else "")
+
+
+def whence(finding: "Finding") -> str:
+    """All that is known of where a finding is from: its place, its origin and its value."""
+    return ", ".join(filter(None, (place(finding), origin(finding), owed(finding))))
 
 
 def told(error: "MlmeshError") -> str:
@@ -31,10 +36,25 @@ def told(error: "MlmeshError") -> str:
     return f"{error.what}{where}{remedy}"
 
 
+def owed(finding: "Finding") -> str:
+    """The value that a finding is owed to: ``values/prod.yaml:12, gateways.ml-gateway``; empty where none is known."""
+    return "{1}:{2}, {0}".format(*finding.values) if finding.values else ""
+
+
 def path(finding: "Finding") -> str:
-    """The file, else the chart's template, as a pipeline names it: from the working directory; empty where unknown."""
-    found = finding.file or finding.source
+    """The file that is to be mended, as a pipeline names it, from the working directory; empty where it is unknown.
+
+    It is that of the values, else the one that was read, else the chart's template.
+    """
+    found = finding.values[1] if finding.values else finding.file or finding.source
     return relative(found) if found else ""
+
+
+def line(finding: "Finding") -> int:
+    """The line in that file; 0 where it is not known."""
+    if finding.values:
+        return finding.values[2]
+    return finding.line if finding.file else 0
 
 
 def relative(name: str) -> str:

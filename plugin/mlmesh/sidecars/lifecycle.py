@@ -10,6 +10,7 @@ requests.
 
 from math import ceil, inf
 
+from mlmesh.graph.inventory import INJECT
 from mlmesh.graph.stamps import additions
 from mlmesh.manifests.patching import split
 from mlmesh.model.units import duration_ms
@@ -55,7 +56,7 @@ def settle(sidecar: Sidecar) -> None:
             _grace(sidecar, timeout, maximum)
             if timeout != inf:
                 _note_short(sidecar, timeout)
-                if classic and by_user:
+                if classic and (by_user or (sidecar.is_left and _is_surely_classic(sidecar))):
                     _note_leaves_first(sidecar, config, timeout)
     proxy_config.add(sidecar, config, added)
 
@@ -70,11 +71,29 @@ def _may_be_classic(sidecar: Sidecar) -> bool:
     elif policy == "auto" and ending:
         sidecar.annotations[NATIVE] = "true"
         native = True
+        if sidecar.is_left and is_asked(sidecar):
+            note_endless(sidecar)
     else:
         native = policy is True
     if ending and not native and (said is not None or policy is False):
         note_endless(sidecar)
     return not native
+
+
+def _is_surely_classic(sidecar: Sidecar) -> bool:
+    """Whether the pod or the policy says that its sidecar is no native one."""
+    said = sidecar.theirs.get(NATIVE)
+    return sidecar.release.policy.spec["mesh"]["nativeSidecars"] is False if said is None else str(said) == "false"
+
+
+def is_asked(sidecar: Sidecar) -> bool:
+    """Whether the injector is surely asked about the pod, by its own label or by its namespace's."""
+    said = sidecar.pod.labels.get(INJECT)
+    if said is not None:
+        return str(said).lower() == "true"
+    from mlmesh.graph.membership import namespace_injects
+
+    return namespace_injects(sidecar.release.namespace(sidecar.pod.owner), sidecar.release) is True
 
 
 def _grace(sidecar: Sidecar, timeout: float, maximum: float) -> None:
@@ -117,16 +136,18 @@ def _note_short(sidecar: Sidecar, timeout: float) -> None:
     field = _knative_field(sidecar)
     default = KNATIVE_GRACE if field else DEFAULT_GRACE
     field = field or GRACE
-    grace = sidecar.spec.get(field, pod.spec.get(field, default))
+    derives = field in sidecar.spec and not sidecar.is_left
+    grace = sidecar.spec[field] if derives else pod.spec.get(field, default)
     if not isinstance(grace, int) or grace >= timeout:
         return
     place = (pod.spec_pointer or pod.pointer)[len(pod.owner.pointer) :] + f"/{field}"
     operations: tuple[Operation, ...] = ()
-    if field in sidecar.spec:
+    if derives:
         remedy = f"a longer sidecars.{sidecar.role}.drainMaximum in the policy, or a shorter timeout of the route"
     else:
         wanted = ceil(timeout) + MARGIN
-        remedy = f"{field} of at least {wanted}, or a shorter timeout of the route"
+        derived = ", which mlmesh-post derives" if field in sidecar.spec else ""
+        remedy = f"{field} of at least {wanted}{derived}; or a shorter timeout of the route"
         # Knative's field has a greatest value, which its own settings say
         if field == GRACE and pod.spec_pointer and pod.spec:
             operations = tuple(additions("", pod.owner.data, split(place.rpartition("/")[0]), {GRACE: wanted}))
@@ -150,13 +171,17 @@ def _note_leaves_first(sidecar: Sidecar, config: "dict[str, Any]", timeout: floa
     except ValueError:
         return
     if drain < timeout:
-        text = proxy_config.with_metadata(str(sidecar.theirs[proxy_config.CONFIG]), UNTIL_IDLE, "true")
+        own = sidecar.theirs.get(proxy_config.CONFIG)
+        meant = f'{{"{proxy_config.METADATA}": {{"{UNTIL_IDLE}": "true"}}}}'
+        text = meant if own is None else proxy_config.with_metadata(str(own), UNTIL_IDLE, "true")
         sidecar.note(
             "MLM213",
             sidecar.at(proxy_config.CONFIG),
             f"a route to these pods allows {timeout:g}s, but the proxy of a pod that ends leaves after {drain:g}s and "
             f"cuts off what is being answered",
-            f"leave {DRAIN} and {UNTIL_IDLE} out and have the role {sidecar.role} decide",
+            f"annotation {proxy_config.CONFIG}: '{meant}', which mlmesh-post derives"
+            if own is None
+            else f"leave {DRAIN} and {UNTIL_IDLE} out and have the role {sidecar.role} decide",
             operations=sidecar.annotating({proxy_config.CONFIG: text} if text else {}),
         )
 

@@ -10,6 +10,7 @@ from mlmesh.sidecars.sidecar import Sidecar
 
 PREFIX = "sidecar.istio.io/"
 PAIRS = (("proxyCPU", "proxyCPULimit"), ("proxyMemory", "proxyMemoryLimit"))
+SIZES = tuple(PREFIX + key for pair in PAIRS for key in pair)
 
 
 def size(sidecar: Sidecar) -> None:
@@ -29,6 +30,21 @@ def size(sidecar: Sidecar) -> None:
                 f"the sidecar asks for {request} {asked}, above its {limit} {allowed}: the API server refuses the pod",
                 f"a {request} of at most {allowed}, or leave both out: the pod's role then decides",
             )
+
+
+def note_partial(sidecar: Sidecar) -> None:
+    """Note MLM504 for a pod that sets some of the sizes; ``annotations`` are what a fix writes beside them."""
+    present = [key for key in SIZES if key in sidecar.theirs]
+    missing = [key for key in SIZES if key not in sidecar.theirs]
+    if present and missing:
+        role = f"the role {sidecar.role} decide" if sidecar.role else "the pod's role told by the label mlmesh.dev/role"
+        sidecar.note(
+            "MLM504",
+            sidecar.at(present[0]),
+            f"the injector drops every size of the mesh where a pod sets one: this one has no {', '.join(missing)}",
+            f"set all four; or leave them out, and have {role}",
+            operations=sidecar.annotating(sidecar.annotations),
+        )
 
 
 def _theirs(sidecar: Sidecar, key: str) -> str | None:

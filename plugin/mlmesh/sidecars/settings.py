@@ -30,6 +30,8 @@ def settled(
     sidecar = Sidecar(pod, role, release, ours)
     if role:
         resources.size(sidecar)
+        if sidecar.is_left:
+            resources.note_partial(sidecar)
         lifecycle.settle(sidecar)
         if pod.owner.group == "ray.io" or sidecar.block.get("excludePorts") is not None:
             from mlmesh.sidecars import ports

@@ -44,6 +44,11 @@ class Sidecar:
         """The pointer, from the object, of one of the pod's annotations."""
         return self.path + pointer(key)
 
+    @property
+    def is_left(self) -> bool:
+        """Whether the pod stays as its user wrote it: no run has given it anything, and this one writes nothing."""
+        return self.release.as_it_is and not self.ours
+
     def annotating(self, values: "dict[str, str]") -> "tuple[Operation, ...]":
         """Operations, from the object, that give the pods these annotations; none where the kind has no place."""
         return tuple(additions("", self.pod.owner.data, split(self.path), values)) if self.path and values else ()

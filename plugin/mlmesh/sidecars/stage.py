@@ -11,7 +11,7 @@ from mlmesh.model.patches import pointer
 from mlmesh.model.pods import PodRole
 from mlmesh.policy.defaults import PROXY_ROLES
 from mlmesh.roles import role_of
-from mlmesh.sidecars.injection import without_sidecar
+from mlmesh.sidecars.injection import ends, without_sidecar
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ def _role(pod: PodTemplate, release: Release) -> PodRole:
     found = role_of(pod, release)
     reason, sidecar = found.reason, False
     if not found.name:
-        if INJECT in pod.labels or any(str(key).startswith("sidecar.istio.io/") for key in pod.annotations):
+        speaks = INJECT in pod.labels or any(str(key).startswith("sidecar.istio.io/") for key in pod.annotations)
+        if speaks or ends(pod):
             from mlmesh.sidecars.unknown import judge
 
             judge(pod, release)

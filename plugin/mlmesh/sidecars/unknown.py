@@ -1,6 +1,5 @@
 """What is said of pods that get nothing: their role is not known, or their kind has no place for annotations."""
 
-from mlmesh.graph.inventory import INJECT
 from mlmesh.graph.pods import PodTemplate
 from mlmesh.graph.release import Release
 from mlmesh.model.units import milli
@@ -15,23 +14,13 @@ def judge(pod: PodTemplate, release: Release) -> None:
     if pod.holder is None or without_sidecar(pod):
         return
     sidecar = Sidecar(pod, "", release, frozenset())
-    sizes = [resources.PREFIX + key for pair in resources.PAIRS for key in pair]
-    present = [key for key in sizes if key in sidecar.theirs]
-    if all(_readable(sidecar.theirs[key]) for key in present):
+    if all(_readable(sidecar.theirs[key]) for key in resources.SIZES if key in sidecar.theirs):
         sidecar.block = MESH_WIDE  # what a fix writes beside the user's own; no run writes it
         resources.size(sidecar)
-    missing = [key for key in sizes if key not in present]
-    if present and missing:
-        sidecar.note(
-            "MLM504",
-            sidecar.at(present[0]),
-            f"the injector drops every size of the mesh where a pod sets one: this one has no {', '.join(missing)}",
-            "set all four, or tell the pod's role by the label mlmesh.dev/role and leave them out",
-            operations=sidecar.annotating(sidecar.annotations),
-        )
+    resources.note_partial(sidecar)
     said = sidecar.theirs.get(lifecycle.NATIVE)
     native = release.policy.spec["mesh"]["nativeSidecars"] is True if said is None else str(said) != "false"
-    if str(pod.labels.get(INJECT)).lower() == "true" and ends(pod) and not native:
+    if ends(pod) and not native and lifecycle.is_asked(sidecar):
         lifecycle.note_endless(sidecar)
 
 
