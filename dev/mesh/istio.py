@@ -70,20 +70,25 @@ class Istio:
             self._restart({})
 
     def _restart(self, environment: dict[str, str]) -> None:
+        connected = frozenset(proxy["proxy"] for proxy in self.debug("syncz"))
         stop([self._process])
         self._process = self._journal.start(
             self._command(), self._home / "istiod.log", env={**self._environment, **environment}
         )
         self._wait()
-        self.settle()
+        # A proxy that found nobody a few times waits up to half a minute before it tries again.
+        self.settle(90, connected)
 
     def debug(self, path: str) -> Any:
         """istiod's answer, as JSON, to a request for one of its debug pages, such as `syncz`."""
         with _opener.open(f"http://127.0.0.1:{self._http_port}/debug/{path}", timeout=20) as answer:
             return json.loads(answer.read())
 
-    def settle(self, seconds: float = 30) -> None:
-        """Wait until every proxy has acknowledged what istiod sent it, and nothing new is sent for half a second."""
+    def settle(self, seconds: float = 30, proxies: frozenset[str] = frozenset()) -> None:
+        """Wait until every proxy has acknowledged what istiod sent it, and nothing new is sent for half a second.
+
+        `proxies`, each named as `syncz` names it, must be connected by then, but those whose pods end meanwhile.
+        """
         deadline, last, quiet_since = time.monotonic() + seconds, None, 0.0
         while time.monotonic() < deadline:
             sent = {
@@ -91,13 +96,21 @@ class Istio:
                 for proxy in self.debug("syncz")
                 for kind, state in (proxy.get("resources") or {}).items()
             }
-            pending = any(nonces[0] and nonces[0] != nonces[1] for nonces in sent.values())
-            if pending or sent != last:
+            waiting = {proxy for (proxy, _), nonces in sent.items() if nonces[0] and nonces[0] != nonces[1]}
+            if missing := proxies - {proxy for proxy, _ in sent}:
+                waiting |= missing & self._proxies_that_stay()
+            if waiting or sent != last:
                 last, quiet_since = sent, time.monotonic()
             elif time.monotonic() - quiet_since > 0.5:
                 return
             time.sleep(0.1)
-        raise StepError(f"the proxies have not acknowledged istiod's settings within {seconds} s")
+        who = ", ".join(sorted(waiting)) or "none, but new ones were sent all the time"
+        raise StepError(f"proxies that have not acknowledged istiod's settings within {seconds} s: {who}")
+
+    def _proxies_that_stay(self) -> set[str]:
+        """The names that the pods' proxies have or would have; a pod that is being ended keeps its connection a while."""
+        everything = [each["metadata"] for each in self._api.items("/api/v1/pods")]
+        return {f"{each['name']}.{each['namespace']}" for each in everything if "deletionTimestamp" not in each}
 
     def _render(self, chart: str) -> list[dict[str, Any]]:
         own = self._home / f"{chart}.json"
