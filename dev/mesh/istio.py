@@ -108,7 +108,7 @@ class Istio:
         raise StepError(f"proxies that have not acknowledged istiod's settings within {seconds} s: {who}")
 
     def _proxies_that_stay(self) -> set[str]:
-        """The names that the pods' proxies have or would have; a pod that is being ended keeps its connection a while."""
+        """The names of the pods' proxies; of one that is being ended istiod tells a while longer."""
         everything = [each["metadata"] for each in self._api.items("/api/v1/pods")]
         return {f"{each['name']}.{each['namespace']}" for each in everything if "deletionTimestamp" not in each}
 
