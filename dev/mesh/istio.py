@@ -90,6 +90,7 @@ class Istio:
         `proxies`, each named as `syncz` names it, must be connected by then, but those whose pods end meanwhile.
         """
         deadline, last, quiet_since = time.monotonic() + seconds, None, 0.0
+        waiting: set[str] = set()
         while time.monotonic() < deadline:
             sent = {
                 (proxy["proxy"], kind): (state.get("sent"), state.get("acked"))
