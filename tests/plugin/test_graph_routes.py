@@ -25,6 +25,13 @@ def only(text: str) -> Route:
     return route
 
 
+@pytest.mark.parametrize("name", ["edge", "ml/edge", "./edge", "edge.ml", "edge.ml.svc.cluster.local"])
+def test_a_gateway_is_one_however_a_virtual_service_names_it(name: str) -> None:
+    """As istiod resolves it: with or without its namespace, and as a full name, as it was written once."""
+    (parent,) = only(item(ISTIO, "VirtualService", "r", {"hosts": ["llm"], "gateways": [name]})).parents
+    assert (parent.kind, parent.namespace, parent.name) == ("Gateway", "ml", "edge")
+
+
 def test_a_virtual_service_as_a_route() -> None:
     """Hosts in full, gateways with their namespace, destinations with subset and weight, mirrors, matches, timeouts."""
     http = [

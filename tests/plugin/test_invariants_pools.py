@@ -1,5 +1,8 @@
 """Rules on InferencePools, Gateway API and objects that are there twice: what mends a finding, and what they ask."""
 
+import itertools
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +136,8 @@ def document(kind: str, metadata: str) -> str:
         ("metadata:\n  name: a\n", "metadata:\n  name: b\n", False),
         ("metadata: {name: a}\n", "metadata: {name: a}\n", True),
         ("metadata: {name: a}\n", "metadata: {name: b}\n", False),
-        ("metadata:\n    name: a\n", "metadata:\n    name: b\n", True),  # only seems so: the rule reads both
+        ("metadata:\n    name: a\n", "metadata:\n  name: a\n", True),
+        ("metadata:\n    name: a\n", "metadata:\n    name: b\n", False),
     ],
 )
 def test_documents_that_seem_to_be_one_object_are_told_by_their_text(one: str, other: str, same: bool) -> None:
@@ -149,6 +153,17 @@ def test_documents_that_are_no_copies_are_not_parsed_for_that() -> None:
     broken = document("Thing", "metadata:\n  name: a\n") + "x: [\n"
     result = rendered(broken + "---\n" + document("Thing", "metadata:\n  name: b\n  namespace: ml\n"))
     assert codes(result) == []
+
+
+@pytest.mark.parametrize("form", ["{}", "'{}'", '"{}"', "{} "])
+def test_an_object_is_told_twice_however_it_is_written(form: str) -> None:
+    """JSON on one line or on several, and quoted keys, are compared too, with each other and with plain YAML."""
+    item = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "ml"}}
+    plain = yaml.safe_dump(item)
+    written = re.sub(r"(?m)^( *)(\w+):", lambda found: f"{found[1]}{form.format(found[2])}:", plain)
+    texts = [plain, written, json.dumps(item), json.dumps(item, indent=2)]
+    for one, other in itertools.product(texts, repeat=2):
+        assert codes(rendered(f"{one}\n---\n{other}\n")) == [("MLM903", "error")], (one, other)
 
 
 @pytest.mark.parametrize("copies", [1, 2])

@@ -90,11 +90,7 @@ class Gateways:
 
     def of(self, parent: "Parent") -> "KubeObject | None":
         """The Gateway that a route names as its parent."""
-        found = self._found.get((parent.group, parent.namespace, parent.name))
-        if found is None and parent.group == ISTIO and "." in parent.name:  # NAME.NAMESPACE, as it was written once
-            name, _, rest = parent.name.partition(".")
-            return self._found.get((ISTIO, rest.partition(".")[0], name))
-        return found
+        return self._found.get((parent.group, parent.namespace, parent.name))
 
     def istio(self, route: "Route") -> bool | None:
         """Whether Istio reads a route: its gateways or its sidecars do. None where nobody here holds the Gateway."""

@@ -94,5 +94,6 @@ class Names:
                 for document in self.release.documents
                 if document.kind not in _READ
                 for item in objects(document, document.data)
+                if item.kind not in _READ
             ]
         return ((where, name) for where, name, group in self._custom if "." in group and not group.endswith(".k8s.io"))

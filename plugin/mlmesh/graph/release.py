@@ -175,9 +175,14 @@ class Release:
     def kinds(self) -> set[str]:
         """The kinds of the release's own objects; "pods" where it has any."""
         if self._kinds is None:
-            self._kinds = {document.kind for document in self.documents}
+            self._kinds = {*(document.kind for document in self.documents), *(item.kind for item in self.listed)}
         found = self._kinds | self.own.kinds
         return found | {"pods"} if self.own.pods else found
+
+    def holding(self, *kinds: str) -> "list[Document]":
+        """The documents that hold an object of some kinds, in a List too: kinds of which nothing is kept."""
+        listed = {item.document.index for item in self.listed if item.kind in kinds}
+        return [document for document in self.documents if document.kind in kinds or document.index in listed]
 
     @property
     def alike(self) -> "list[list[Document]]":

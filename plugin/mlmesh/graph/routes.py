@@ -37,12 +37,11 @@ def _virtual_service(item: KubeObject, release: "Release") -> Route:
     hosts = [release.host(str(host), namespace) for host in entries(at(spec, "hosts"))]
     parents = []
     for index, name in enumerate(entries(at(spec, "gateways")) or (MESH,)):
-        where, _, gateway = str(name).rpartition("/")
         pointer = f"/spec/gateways/{index}"
         if name == MESH:
             parents.append(Parent("", MESH, "", "", pointer=pointer))
         else:
-            parents.append(Parent(ISTIO, "Gateway", where or namespace, gateway, pointer=pointer))
+            parents.append(Parent(ISTIO, "Gateway", *_gateway(str(name), namespace), pointer=pointer))
     rules = []
     for protocol in ("http", "tls", "tcp"):
         for index, data in maps(at(spec, protocol)):
@@ -52,6 +51,19 @@ def _virtual_service(item: KubeObject, release: "Release") -> Route:
             timeout = _seconds(data.get("timeout")) if protocol == "http" else None
             rules.append(Rule(data, pointer, protocol, matches=matches, timeout=timeout, backends=backends))
     return Route(item, hosts, parents, rules)
+
+
+def _gateway(name: str, namespace: str) -> tuple[str, str]:
+    """The namespace and the name of the Gateway that a VirtualService names: NAMESPACE/NAME, NAME, or NAME.NAMESPACE
+    with or without the rest of a full name, as it was written once.
+
+    istio/istio pilot/pkg/model/virtualservice.go resolveGatewayName.
+    """
+    where, slash, own = name.partition("/")
+    if slash:
+        return (namespace if where == "." else where), own
+    own, _, rest = name.partition(".")
+    return rest.partition(".")[0] or namespace, own
 
 
 def _destinations(rule: "dict[str, Any]", pointer: str, namespace: str, release: "Release") -> "Iterator[Backend]":

@@ -158,14 +158,13 @@ def _is_whole(namespace: str, release: "Release") -> bool:
     if any(pods.group not in _PLAIN for pods in release.selection.within(namespace)):
         return False
     read = MESH_KINDS | POD_KINDS | WITHOUT_PODS
+    found = [(item.group, release.namespace(item)) for item in release.listed if item.kind not in read]
     for document in release.documents:
         if document.kind not in read and not document.kind.endswith("List"):
             version, where, _ = document.identity or ("", "", "")
             group = version.rpartition("/")[0] if version else "un.read"
-            where = where or release.policy.namespace if version else namespace
-            if "." in group and not group.endswith(".k8s.io") and where == namespace:
-                return False
-    return True
+            found.append((group, where or release.policy.namespace if version else namespace))
+    return not any("." in group and not group.endswith(".k8s.io") and where == namespace for group, where in found)
 
 
 class _Near:

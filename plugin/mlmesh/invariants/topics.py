@@ -111,7 +111,7 @@ WORDS: dict[str, tuple[bytes, ...]] = {  # one of these words, in a document of 
     "annotations": (b".istio.io/",),
     "bypasses": (b"HTTPRoute", b"gateways"),
     "credentials": (b"credentialName", b"certificateRefs"),
-    "durations": (b"timeout:", b"timeouts:", b"Timeout:", b'imeout"', b'imeouts"', b"backendRequest"),
+    "durations": (b"imeout",),
     "filters": (b"ilters",),
     "gatewayhosts": (b"servers",),
     "injection": (b"istio-injection", b"istio.io/"),

@@ -203,11 +203,9 @@ def _count(pods: "list[Pods]", release: "Release") -> int:
     """How many pods there are; 0 where that is not known, or something scales them."""
     if not pods or any(each.replicas is None for each in pods):
         return 0
-    if not release.kinds.isdisjoint(SCALERS):
-        names = [each.name.encode() for each in pods]
-        for document in release.documents:
-            if document.kind in SCALERS and any(map(document.mentions, names)):
-                return 0
+    names = [each.name.encode() for each in pods]
+    if any(document.mentions(name) for document in release.holding(*SCALERS) for name in names):
+        return 0
     return sum(each.replicas or 0 for each in pods)
 
 

@@ -43,8 +43,8 @@ def field_deprecated(release: "Release") -> "Iterator[Violation]":
         for place, policy, _ in policies(item.data.get("spec")):
             for found in _of_policy(place, policy):
                 yield _told(item, found)
-    for document in release.documents:
-        if document.kind in (CRD, *REMOVED_KINDS) and document.mentions(REMOVED.encode()):
+    for document in release.holding(CRD, *REMOVED_KINDS):
+        if document.mentions(REMOVED.encode()):
             for item in objects(document, document.data):
                 if item.group == REMOVED or (item.kind == CRD and at(item.data, "spec.group") == REMOVED):
                     yield Violation(

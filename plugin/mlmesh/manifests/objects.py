@@ -110,11 +110,11 @@ def named(item: KubeObject) -> KubeObject:
 
 
 def alike(documents: "Iterable[Document]", listed: "Iterable[KubeObject]", namespace: str) -> "list[list[Document]]":
-    """Documents that seem to hold the same object, in groups, by their text alone: none is parsed.
+    """Documents that seem to hold the same object, in groups, by their text: none is parsed that is a plain block map.
 
     ``listed`` is what Lists hold, ``namespace`` that of objects that name none. Kind, namespace and name are looked for
-    where most manifests have them, two blanks in; what is written otherwise is compared by the whole line
-    ``metadata: {...}``, or not at all.
+    where most manifests have them, as the first lines' equals in the block ``metadata``; a ``metadata: {...}`` is
+    compared as a line. JSON and quoted keys, whose kind has to be parsed anyhow, are parsed.
     """
     first: dict[int, Document] = {}  # by the hash of what it says, which takes less room than the names of thousands
     groups: dict[int, list[Document]] = {}
@@ -127,22 +127,37 @@ def alike(documents: "Iterable[Document]", listed: "Iterable[KubeObject]", names
             first[found] = document
 
     for document in documents:
-        data, end = document.stream.data, document.end
-        at = data.find(b"\nmetadata:", max(document.body - 1, 0), end)
-        if at < 0:
-            continue
-        line = data.find(b"\n", at + 1, end)
-        inline = data[at + 10 : line if line >= 0 else end].strip()
-        if inline and not inline.startswith(b"#"):
-            key = (document.kind, b"", inline)
-        else:
-            where, name = _word(data, b"\n  namespace:", line, end), _word(data, b"\n  name:", line, end)
-            key = (document.kind, where or namespace.encode(), name)
-        if key[2] and not key[0].endswith("List"):
+        if document.kind.endswith("List"):
+            continue  # its objects are among those listed
+        key = _said(document, namespace)
+        if key is None and document.mentions(b"metadata"):
+            (item,) = objects(document, document.data)
+            key = _key(item, namespace)
+        if key and key[2]:
             compare(key, document)
     for item in listed:
-        compare((item.kind, (item.namespace or namespace).encode(), item.name.encode()), item.document)
+        compare(_key(item, namespace), item.document)
     return list(groups.values())
+
+
+def _key(item: KubeObject, namespace: str) -> "tuple[str, bytes, bytes]":
+    return item.kind, (item.namespace or namespace).encode(), item.name.encode()
+
+
+def _said(document: "Document", namespace: str) -> "tuple[str, bytes, bytes] | None":
+    """Kind, namespace and name from a document's text; None where it has no block ``metadata``."""
+    data, end = document.stream.data, document.end
+    at = data.find(b"\nmetadata:", max(document.body - 1, 0), end)
+    if at < 0:
+        return None
+    line = data.find(b"\n", at + 1, end)
+    inline = data[at + 10 : line if line >= 0 else end].strip()
+    if inline and not inline.startswith(b"#"):
+        return document.kind, b"", inline
+    below = data[line + 1 : line + 9]
+    indent = b"\n" + (below[: len(below) - len(below.lstrip(b" "))] or b"  ")
+    where, name = _word(data, indent + b"namespace:", line, end), _word(data, indent + b"name:", line, end)
+    return document.kind, where or namespace.encode(), name
 
 
 def _word(data: bytes, key: bytes, start: int, end: int) -> bytes:
