@@ -44,18 +44,18 @@ def read_files(names: "Sequence[str]", option: "Option | None" = None) -> list[t
 def write_report(name: str, text: str, option: "Option", *, what: str = "report") -> None:
     """Write a report whole or not at all: into a new file that then takes the name. Raises InputError.
 
-    ``option`` is the one that names the file.
+    ``option`` is the one that names the file. A link stays, and what it leads to is written.
     """
-    new = f"{name}.{os.getpid()}.new"
+    real = os.path.realpath(name)
+    new = f"{real}.{os.getpid()}.new"
     try:
-        if os.path.exists(name) and not os.path.isfile(name):  # a device or a pipe, such as /dev/stderr
-            with open(name, "w", encoding="utf-8") as target:
-                target.write(text)
+        stream = _standard_stream(name)
+        if stream or (os.path.exists(name) and not os.path.isfile(name)):  # a device or a pipe
+            _write(stream or name, text)
             return
         try:
-            with open(new, "w", encoding="utf-8") as target:
-                target.write(text)
-            os.replace(new, name)
+            _write(new, text)
+            os.replace(new, real)
         except OSError:
             if os.path.exists(new):
                 os.unlink(new)
@@ -66,6 +66,23 @@ def write_report(name: str, text: str, option: "Option", *, what: str = "report"
             place=name,
             remedy=f"see {option.flag} and {option.variable}",
         ) from None
+
+
+def _standard_stream(name: str) -> int | None:
+    """Standard output or error, where that goes to the file: /dev/stderr can lead to a log with other lines."""
+    for stream in (1, 2):
+        try:
+            if os.path.samestat(os.stat(name), os.fstat(stream)):
+                return stream
+        except OSError:
+            continue
+    return None
+
+
+def _write(target: str | int, text: str) -> None:
+    # a file's name, which is in the report, may not be UTF-8
+    with open(target, "w", encoding="utf-8", errors="backslashreplace", closefd=isinstance(target, str)) as opened:
+        opened.write(text)
 
 
 def _read(name: str, named: str = "") -> bytes:

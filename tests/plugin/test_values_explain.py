@@ -233,3 +233,7 @@ def test_an_error_shows_no_secret(folder: Path) -> None:
     done = explain(folder, "--set", "password=hunter2,hunter3")
     assert done.returncode == 2
     assert b"hunter" not in done.stderr
+    for option, text in (("--set-json", '{"password": "hunter2"'), ("--set", "password: hunter2")):
+        done = explain(folder, option, text)
+        assert done.returncode == 2
+        assert b"hunter" not in done.stderr

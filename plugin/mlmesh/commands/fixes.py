@@ -6,7 +6,7 @@ from mlmesh.manifests.editor import edit
 from mlmesh.manifests.stream import RESOURCE_LIST, read
 from mlmesh.model.errors import DefectError, InputError, MlmeshError
 from mlmesh.model.masking import masked
-from mlmesh.reports.words import relative
+from mlmesh.reports.words import printable, relative
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def diff(inputs: "Inputs", before: "Sequence[bytes]") -> str:
     out: list[str] = []
     for name, old, new in zip(inputs.names, before, inputs.texts, strict=True):
         if old != new:
-            shown = relative(name)
+            shown = printable(relative(name))
             out += unified_diff(_lines(old), _lines(new), f"a/{shown}", f"b/{shown}")
     return "".join(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in out)
 

@@ -3,6 +3,7 @@
 import os
 import sys
 from contextlib import contextmanager
+from io import TextIOWrapper
 
 import click
 
@@ -23,6 +24,8 @@ def _written() -> "Iterator[None]":
     """
     if sys.stdout is None:
         raise InputError("standard output is closed", remedy="send it to a file, or to /dev/null")
+    if isinstance(sys.stdout, TextIOWrapper):  # what programs read is UTF-8 in every locale; a file's name may not be
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         yield
         sys.stdout.flush()

@@ -10,7 +10,7 @@ from mlmesh.model.errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from io import FileIO
 
     from mlmesh.model.findings import Finding
@@ -70,17 +70,28 @@ class Inputs:
             if self.names[at] != "-":
                 finding.put_in(self.names[at], firsts[at])
 
-    def blame(self) -> None:
-        """Find the file that alone cannot be read, and raise the InputError that names it; there may be none."""
+    def blame(self, error: InputError, judge: "Callable[[bytes], object]") -> None:
+        """Raise the InputError that names the file which alone cannot be read, or where ``judge`` says the same.
+
+        There may be none.
+        """
         for name, text in zip(self.names, self.texts, strict=True):
             try:
                 for document in read(text).documents:
                     list(objects(document, document.data))
-            except InputError as error:
-                remedy = error.remedy or "name the files that hold manifests"
+            except InputError as unread:
+                remedy = unread.remedy or "name the files that hold manifests"
                 if len(self.names) > 1:
                     remedy += "; or name only the files and folders that hold manifests"
-                raise InputError(error.what, place=f"{name}, {error.place}", remedy=remedy) from None
+                raise InputError(unread.what, place=f"{name}, {unread.place}", remedy=remedy) from None
+        if not error.place.startswith("document "):  # of no file of ours
+            return
+        for name, text in zip(self.names, self.texts, strict=True):
+            try:
+                judge(text)
+            except InputError as alone:
+                if alone.what == error.what:
+                    raise InputError(alone.what, place=f"{name}, {alone.place}", remedy=alone.remedy) from None
 
     def split(self, documents: int) -> list[int]:
         """The number of the first document of each text. Raises InputError if the texts are not all of them."""

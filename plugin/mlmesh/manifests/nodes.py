@@ -79,8 +79,6 @@ def compose(text: bytes, nodes: int) -> "tuple[Any, bool]":
     In the tree an alias is the very node that it names, and a scalar is plain where its ``style`` is ``''``; `marked`
     gives a tree that tells more. Raises RefusedError, also for a text of many more than ``nodes`` keys and values.
     """
-    if text[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise RefusedError("the text is UTF-16", "save it as UTF-8")
     if text.find(b"\n\xef\xbb\xbf") >= 0:  # `in` first asks whether bytes are a number, and pays for the answer
         raise RefusedError("a line begins with a byte order mark: to Go that is a character", "take the mark out")
     special = _may_be_special(text)
@@ -92,7 +90,7 @@ def compose(text: bytes, nodes: int) -> "tuple[Any, bool]":
     except yaml.YAMLError as error:
         if "duplicate anchor" in str(error):  # PyYAML's own rule, not YAML's and not Go's
             return marked(text), True
-        raise _refused(error) from error
+        raise _refused(error, text) from error
 
 
 def _may_be_special(text: bytes) -> bool:
@@ -113,15 +111,16 @@ def marked(text: bytes) -> "Any":
         _check_events(text, MAX_MARKED_NODES)
         return _compose_events(_Parser(text))
     except yaml.YAMLError as error:
-        raise _refused(error) from error
+        raise _refused(error, text) from error
 
 
-def _refused(error: "yaml.YAMLError") -> RefusedError:
+def _refused(error: "yaml.YAMLError", text: bytes) -> RefusedError:
     """libyaml's error in our words: none of its sentences holds a value."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     if isinstance(error, yaml.reader.ReaderError):
         what = f"not UTF-8 text, or a control character in it ({error.reason})"
-        return RefusedError(what, "remove the character, or escape it in double quotes, such as \\u0007")
+        at = yaml.Mark("", error.position, text.count(b"\n", 0, error.position), 0, "", 0)
+        return RefusedError(what, "remove the character, or escape it in double quotes, such as \\u0007", at)
     problem = str(getattr(error, "problem", None) or "it cannot be read")
     context = getattr(error, "context", None)
     what = f"{context} {problem}" if context and problem.startswith("but ") else f"{problem} {context or ''}".strip()

@@ -20,8 +20,10 @@ def pieces(data: bytes) -> list[tuple[int, int, int]]:
     """Start, first byte of the object and end of every piece that holds an object.
 
     A piece reaches from behind one separator line to the next separator; comments in front of the object belong to it.
-    Raises InputError for what looks like a separator and is none, and for directives.
+    Raises InputError for what looks like a separator and is none, for directives, and for a text of UTF-16.
     """
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise InputError("the text is UTF-16", place="line 1", remedy="save it as UTF-8")
     out: list[tuple[int, int, int]] = []
     find = data.find
     start = 0

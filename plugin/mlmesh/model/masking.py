@@ -14,9 +14,9 @@ _GUARDED = (
 )
 # Keys that lead to a secret; as words of a text they mean other things, too.
 _KEYS = (
-    _GUARDED + r"|(?<![a-z])p(?:ass|wd?)(?![a-z])|(?-i:P(?:ass|wd)(?![a-z]))"
-    r"|(?:account|encryption|license|master|session|signing|ssh)[-_]?key"
-    r"|(?<![a-z])dsn(?![a-z])|connection[-_]?string|docker(?:config|cfg)"
+    _GUARDED + r"|(?<![a-z])p(?:ass|wd?)(?![a-z])|(?-i:P(?:ass|wd?)(?![a-z]))"
+    r"|(?:account|encryption|fernet|hmac|jwt|license|master|session|shared|signing|ssh|storage|tls)[-_.]?key"
+    r"|(?<![a-z])(?:dsn|creds?)(?![a-z])|connection[-_]?string|docker(?:config|cfg)|basic[-_]?auth"
 )
 # What is a secret by its own looks: an address with a password in it, a JWT, the tokens of hubs and LLM providers.
 _CREDENTIAL = (
@@ -25,7 +25,7 @@ _CREDENTIAL = (
 )
 # Whatever these match has one of these, in small letters: most lines have none, which is known without compiling them.
 _PARTS = (
-    *("pass", "pw", "secret", "token", "key", "credential", "authorization", "bearer", "-----begin"),
+    *("pass", "pw", "secret", "token", "key", "cred", "auth", "bearer", "-----begin"),
     *("dsn", "string", "docker", "@", "eyj", "akia", "_pat_", "pat-", "hf_", "nvapi-", "sk-", "xox"),
     *("gho_", "ghp_", "ghr_", "ghs_", "ghu_"),
 )

@@ -45,7 +45,7 @@ def _issue(check: str, severity: str, message: str, *, file: str, begins: int, i
     return {
         "description": message,
         "check_name": check,
-        "fingerprint": sha256(f"{file}\0{check}\0{identity}".encode()).hexdigest(),
+        "fingerprint": sha256(f"{file}\0{check}\0{identity}".encode(errors="backslashreplace")).hexdigest(),
         "severity": severity,
         "location": {"path": file, "lines": {"begin": begins}},
     }

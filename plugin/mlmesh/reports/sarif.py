@@ -118,4 +118,4 @@ def _uri(finding: "Finding") -> str:
     from urllib.parse import quote
 
     found = path(finding) or "stdin"
-    return ("file://" if found.startswith("/") else "") + quote(found)
+    return ("file://" if found.startswith("/") else "") + quote(found, errors="surrogateescape")

@@ -1,6 +1,7 @@
 """``--set``, ``--set-string`` and ``--set-json``: the language of Helm's package strvals, its oddities with it."""
 
 import json
+import re
 
 from mlmesh.model.errors import InputError
 from mlmesh.model.values import Map, Origin, dotted
@@ -37,10 +38,11 @@ def put(values: Map, text: str, option: str, *, helm: int) -> Map:
         data = values.plain()
         parser.parse(data)
     except _Wrong as wrong:
-        name = text.partition("=")[0]  # what stands behind it may be a secret
+        named = re.match(r"[\w.\\\[\]-]*", text)
+        name = named[0] if named else ""  # what stands behind it may be a secret
         raise InputError(
             f"{option} cannot be read: {wrong}",
-            place=f"{option} {name}=...",
+            place=f"{option} {name}=..." if name else option,
             remedy="write key.below=value, with \\ before a dot, a comma or a bracket that belongs to a key or a value",
         ) from None
     for path in parser.paths:
