@@ -248,3 +248,16 @@ def test_objectives_by_the_host_of_a_service_reach_its_http_route(level: str, na
     slow = {"llm": {"timeToFirstToken": "10s", "timePerOutputToken": "200ms", "outputTokens": 1000}}
     asked = policy(release={"namespace": namespace} if namespace else {}, endpoints={"objectives": {level: slow}})
     assert blocks(http_route(path("/v1/chat/completions")), asked) == [{"timeouts": {"request": request_}}]
+
+
+def test_a_null_is_no_field_of_the_users_own() -> None:
+    """A chart that writes its value whether there is one or not: the API server drops it, and it is derived."""
+    text = http_route({**path("/v1/chat/completions"), "timeouts": None, "retry": None})
+    assert blocks(text) == [{"timeouts": {"request": "120s"}, "retry": None}]
+    served = {"match": [{"uri": {"exact": "/v1/embeddings"}}], "route": [{"destination": {"host": "llm"}}]}
+    spec = {"hosts": ["llm"], "http": [{**served, "timeout": None, "retries": None}]}
+    item = {"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": "r"}, "spec": spec}
+    (written,) = documents(rendered(yaml.safe_dump(item)))
+    assert written["spec"]["http"] == [{**served, "timeout": "30s", "retries": {"attempts": 3, "perTryTimeout": "10s"}}]
+    cart = {**item, "spec": {"hosts": ["a"], "http": [{"timeout": None, "route": [{"destination": {"host": "a"}}]}]}}
+    assert b"".join(rendered(yaml.safe_dump(cart)).output) == yaml.safe_dump(cart).encode()

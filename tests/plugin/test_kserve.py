@@ -49,6 +49,7 @@ def model(form: str, *args: str, **fields: Any) -> dict[str, Any]:
         ({"pytorch": {"storageUri": "gs://m"}}, STANDARD, 120),
         (HUGGING, {**READS, **STANDARD}, 30),
         ({**VLLM, "timeout": 700}, {}, 700),
+        ({**VLLM, "timeout": None}, {}, 600),
         (model("triton"), STANDARD, None),
         (model("unheard-of"), {}, None),
         (VLLM, {MODE: "ModelMesh"}, None),

@@ -21,7 +21,7 @@ from mlmesh.endpoints.write import numbers
 from mlmesh.graph.fields import at, mapping
 from mlmesh.graph.route import GATEWAY_API, Backend, Match, Parent, Route
 from mlmesh.graph.route import Rule as Matched
-from mlmesh.manifests.objects import KubeObject
+from mlmesh.manifests.objects import KubeObject, without_nulls
 from mlmesh.model.units import duration_ms
 
 TYPE_CHECKING = False
@@ -106,7 +106,7 @@ def _part(pod: "PodTemplate", parts: "dict[str, PodTemplate]", release: "Release
     name, namespace = f"{item.name}-{part}", release.namespace(item)
     host = release.host(name, namespace)
     backend = Backend("", "Service", namespace, name, host=host, pointer=f"/spec/{part}", port=None)
-    data = mapping(at(item.data, f"spec.{part}"))
+    data = without_nulls(mapping(at(item.data, f"spec.{part}")))
     own = data.get("timeout")
     matches = [_EXPLAIN] if part == "explainer" else []
     seconds = float(UNSET[mode(item)] if own is None else own if isinstance(own, int) else 0) or inf
@@ -120,7 +120,7 @@ def _routed(item: KubeObject, pods: "Sequence[PodTemplate]", release: "Release")
         "apiVersion": f"{GATEWAY_API}/v1",
         "kind": "HTTPRoute",
         "metadata": item.data["metadata"],
-        "spec": at(item.data, "spec.router.route.http.spec"),
+        "spec": without_nulls(at(item.data, "spec.router.route.http.spec")),
     }
     own = {f"{item.name}-inference-pool", f"{item.name}-kserve-workload-svc"}
     for rule in read(KubeObject(item.document, item.pointer + ROUTE, data), release):

@@ -192,6 +192,8 @@ class Inventory:
         """Take the objects that are no workloads."""
         for item in items:
             kind = (item.group, item.kind)
+            if kind in MESH:
+                item.renew(item.data)
             if kind == ("", "Namespace"):
                 self.namespaces[item.name] = item
             elif kind == ("", "Service"):

@@ -1,5 +1,7 @@
 """The Kubernetes objects of a document: itself, or the items of a List."""
 
+from operator import is_
+
 from mlmesh.model.errors import InputError
 
 TYPE_CHECKING = False
@@ -52,8 +54,8 @@ class KubeObject:
         return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
 
     def renew(self, data: "dict[str, Any]") -> None:
-        """Take the data that the object has now, after a change."""
-        self.data = data
+        """Take the data that the object has now, after a change, as the API server would."""
+        self.data = without_nulls(data)
         self.memo = None
 
     def remembered(self, key: str, make: "Callable[[], Made]") -> "Made":
@@ -68,6 +70,30 @@ class KubeObject:
     def annotations(self) -> "dict[str, Any]":
         """The object's own annotations, empty where it has none."""
         return text_map(self, self.data, self.pointer, "annotations")
+
+
+def without_nulls(data: "dict[str, Any]") -> "dict[str, Any]":
+    """A map as the API server takes it: a field that is null is none. Labels and annotations keep theirs, as texts do.
+
+    The very same map where it has no null.
+    """
+    out = data
+    for key, value in data.items():
+        kept: Any = value
+        if type(value) is dict and key not in _TEXTS:
+            kept = without_nulls(value)
+        elif type(value) is list:
+            kept = [without_nulls(each) if type(each) is dict else each for each in value]
+            kept = value if all(map(is_, kept, value)) else kept
+        if value is None or kept is not value:
+            out = dict(data) if out is data else out
+            out[key] = kept
+            if value is None:
+                del out[key]
+    return out
+
+
+_TEXTS = ("annotations", "labels", "matchLabels", "selector")
 
 
 def text_map(owner: KubeObject, holder: "dict[str, Any]", pointer: str, key: str) -> "dict[str, Any]":

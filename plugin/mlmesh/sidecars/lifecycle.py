@@ -101,7 +101,8 @@ def _grace(sidecar: Sidecar, timeout: float, maximum: float) -> None:
     pod = sidecar.pod
     seconds = ceil(min(timeout + MARGIN, maximum))
     at = _spec_pointer(sidecar)
-    if at is None or (GRACE in pod.spec and f"{at}/{GRACE}" not in sidecar.ours) or seconds <= DEFAULT_GRACE:
+    theirs = pod.spec.get(GRACE) is not None and f"{at}/{GRACE}" not in sidecar.ours
+    if at is None or theirs or seconds <= DEFAULT_GRACE:
         return
     sidecar.spec[GRACE] = seconds
     allowed = "a route to it has no timeout" if timeout == inf else f"a route to it allows {timeout:g}s"
@@ -137,7 +138,8 @@ def _note_short(sidecar: Sidecar, timeout: float) -> None:
     default = KNATIVE_GRACE if field else DEFAULT_GRACE
     field = field or GRACE
     derives = field in sidecar.spec and not sidecar.is_left
-    grace = sidecar.spec[field] if derives else pod.spec.get(field, default)
+    own = pod.spec.get(field)
+    grace = sidecar.spec[field] if derives else default if own is None else own
     if not isinstance(grace, int) or grace >= timeout:
         return
     place = (pod.spec_pointer or pod.pointer)[len(pod.owner.pointer) :] + f"/{field}"
