@@ -55,8 +55,10 @@ def route_not_attached(release: "Release") -> "Iterator[Violation]":
                 if parent.kind != "Gateway" or len(found) != 1 or parent.name in extended:
                     continue  # not here, or there twice: which of them nobody can tell
                 port = at(item.data, "spec.parentRefs")[int(parent.pointer.rpartition("/")[2])].get("port")
+                meant = [each for each in listeners(found[0]) if each.get("name") == parent.section]
                 told = [
-                    _refuses(each, item, found[0], parent, port=port, release=release) for each in listeners(found[0])
+                    _refuses(each, item, found[0], parent, port=port, release=release)
+                    for each in meant or listeners(found[0])
                 ]
                 if told and all(told):
                     reasons = dict.fromkeys(refusal[0] for refusal in told if refusal)
@@ -129,22 +131,39 @@ def _refuses_namespace(
                 (gateway, _letting_in(listener, gateway, where, release)),
             )
         )
-    wanted = mapping(at(namespaces, "selector.matchLabels"))
-    labels = release.namespace_labels(where)
-    if labels is None and wanted.keys() - {_NAME}:
+    if origin != "Selector":
         return None
-    if origin != "Selector" or at(namespaces, "selector.matchExpressions"):
+    labels = release.namespace_labels(where)
+    asked = list(_asked(mapping(namespaces.get("selector"))))
+    if labels is None and any(key != _NAME for key, _, _ in asked):
         return None
     held = {_NAME: where, **(labels or {})}
-    missing = [f"{key}: {value}" for key, value in wanted.items() if str(held.get(key)) != str(value)]
-    if not missing:
-        return None
-    text = ", ".join(missing)
-    return (
-        f"{name} takes routes of namespaces with the label {text}, which {where} lacks",
-        f"that label on namespace {where}",
-        (item, ()),  # what else the label does there, nobody here knows
-    )
+    lacks = [
+        f"{key}: {' or '.join(values)}" if values else key
+        for key, values, wanted in asked
+        if wanted and (key not in held or (values and str(held[key]) not in values))
+    ]
+    has = [
+        f"{key}: {held[key]}"
+        for key, values, wanted in asked
+        if not wanted and key in held and (not values or str(held[key]) in values)
+    ]
+    if lacks:
+        said = f"{name} takes routes of namespaces with the label {', '.join(lacks)}, which {where} lacks"
+        return said, f"that label on namespace {where}", (item, ())  # what else it does there, nobody here knows
+    if has:
+        said = f"{name} takes no routes of namespaces with the label {', '.join(has)}, which {where} has"
+        return said, f"a namespace without that label, or a selector that takes {where}", (item, ())
+    return None
+
+
+def _asked(selector: "dict[str, Any]") -> "Iterator[tuple[str, list[str], bool]]":
+    """What a selector asks of labels: a key, its values (none: any), and whether it is to be there, or not to be."""
+    for key, value in mapping(selector.get("matchLabels")).items():
+        yield key, [str(value)], True
+    for _, each in maps(selector.get("matchExpressions")):
+        values = list(map(str, entries(each.get("values"))))
+        yield str(each.get("key")), values, each.get("operator") in ("In", "Exists")
 
 
 def _listed(namespaces: "dict[str, Any]") -> list[str]:

@@ -2,6 +2,7 @@
 
 from mlmesh.graph.fields import at, entries, mapping, policies
 from mlmesh.graph.kinds import SCALERS
+from mlmesh.graph.ports import TCP, ServicePorts, protocol
 from mlmesh.graph.route import ISTIO
 from mlmesh.graph.routes import routes
 from mlmesh.invariants.rule import ABSENCE, CONTRADICTION, PODS, Rule, Violation
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from mlmesh.graph.inventory import Pods
     from mlmesh.graph.newcomers import Wanted
+    from mlmesh.graph.ports import Listening
     from mlmesh.graph.release import Release
     from mlmesh.graph.route import Route
     from mlmesh.manifests.objects import KubeObject
@@ -56,7 +58,7 @@ def dead_traffic_policy(release: "Release") -> "Iterator[Violation]":
 
     Source: istio/istio pilot/pkg/model/push_context.go destinationRule.
     """
-    claims: dict[str, list[tuple[KubeObject, set[str], dict[str, set[str]]]]] = {}
+    claims: dict[str, list[tuple[Route, set[str], dict[str, set[str]]]]] = {}
     reached: set[str] = set()
     for route in routes(release):
         targets: dict[str, set[str]] = {}
@@ -66,8 +68,9 @@ def dead_traffic_policy(release: "Release") -> "Iterator[Violation]":
         if targets and route.in_mesh:
             callers = _exported(route.owner, release)
             for host in _claimed(route, release):
-                claims.setdefault(host, []).append((route.owner, callers, targets))
+                claims.setdefault(host, []).append((route, callers, targets))
     guarded = _guarded(release)
+    listening: ServicePorts | None = None
     for rule in release.of(ISTIO, "DestinationRule"):
         spec, namespace = _spec(rule), release.namespace(rule)
         host = release.host(str(spec.get("host")), namespace)
@@ -76,15 +79,18 @@ def dead_traffic_policy(release: "Release") -> "Iterator[Violation]":
         name, _, rest = host.partition(".")
         owned = release.owns(namespace) or (rest.partition(".")[0], name) in release.services
         callers = _exported(rule, release)
-        for item, followers, targets in claims.get(host, ()):
+        for route, followers, targets in claims.get(host, ()):
             if EVERYWHERE not in followers and not callers <= followers:
                 continue  # who does not follow the route sends to the host itself
+            listening = listening or ServicePorts(release)
+            if _passes_by(route, listening.behind(host)):
+                continue
             bare = [
                 target
                 for target, subsets in targets.items()
                 if not all(subset in guarded.get(target, ()) or "" in guarded.get(target, ()) for subset in subsets)
             ]
-            found = _dead(rule, host, item, bare, targets=list(targets), owned=owned)
+            found = _dead(rule, host, route.owner, bare, targets=list(targets), owned=owned)
             if not any(target in guarded for target in bare):  # a rule that is there would have to be changed
                 from mlmesh.graph.newcomers import newcomers
 
@@ -103,6 +109,12 @@ def _claimed(route: "Route", release: "Release") -> list[str]:
     own = release.namespace(route.owner)
     parents = (each for each in route.parents if each.kind == "Service" and each.namespace == own)
     return [release.host(each.name, each.namespace) for each in parents]
+
+
+def _passes_by(route: "Route", found: "Listening | None") -> bool:
+    """Whether a host has a port of TCP, and a route rules for requests alone: what comes there goes to the host."""
+    plain = found is not None and any(protocol(port) in TCP for port in found[1].values())
+    return plain and all(rule.protocol not in ("tcp", "tls") for rule in route.rules)
 
 
 def _exported(item: "KubeObject", release: "Release") -> set[str]:
@@ -216,7 +228,7 @@ RULES = (
         severity=ERROR,
         confidence=ABSENCE,
         judges=("DestinationRule",),
-        reads=("VirtualService", "HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute", "Service"),
+        reads=("VirtualService", "HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute", "Service", "ServiceEntry"),
         scope="set",
         fix="unsafe",
     ),
