@@ -10,9 +10,9 @@ import pytest
 from dev.toolchain import ROOT
 from mlmesh.commands import kubectl as child
 from mlmesh.commands.beside import lines, text
-from mlmesh.commands.injector import selects
 from mlmesh.commands.kubectl import Kubectl, forbidden, refused_only, told
 from mlmesh.commands.live import wanted
+from mlmesh.graph.fields import selects
 from mlmesh.graph.kinds import LATE
 from mlmesh.graph.release import is_read
 from mlmesh.manifests.stream import read

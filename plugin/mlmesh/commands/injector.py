@@ -2,7 +2,7 @@
 
 from mlmesh.commands.kubectl import forbidden, refused_only, told, unreadable
 from mlmesh.commands.live import items_of
-from mlmesh.graph.fields import at, mapping, maps
+from mlmesh.graph.fields import at, mapping, maps, selects
 from mlmesh.model.cluster import Istiod, Webhook
 
 TYPE_CHECKING = False
@@ -78,20 +78,3 @@ def unserved(live: "Live", release: "Release") -> "list[tuple[str, str]]":
         if not any(selects(each.namespaces, told_apart) and selects(each.objects, {}) for each in live.webhooks):
             found.append((name, f"{_INJECTION}: enabled" if injection else f"{_REVISION}: {revision}"))
     return found
-
-
-def selects(selector: "dict[str, Any]", labels: "dict[str, Any]") -> bool:
-    """Whether a label selector takes what has these labels; an empty one takes everything."""
-    if any(str(labels.get(key)) != str(value) for key, value in mapping(selector.get("matchLabels")).items()):
-        return False
-    return all(_holds(each, labels) for _, each in maps(selector.get("matchExpressions")))
-
-
-def _holds(expression: "dict[str, Any]", labels: "dict[str, Any]") -> bool:
-    key, operator = expression.get("key"), expression.get("operator")
-    if operator == "Exists":
-        return key in labels
-    if operator == "DoesNotExist":
-        return key not in labels
-    listed = key in labels and str(labels[key]) in map(str, expression.get("values") or ())
-    return listed if operator == "In" else not listed

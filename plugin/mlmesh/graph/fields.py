@@ -41,3 +41,20 @@ def policies(spec: "Any") -> "Iterator[tuple[str, dict[str, Any], dict[str, Any]
         yield f"{place}/trafficPolicy", policy, labels
         for index, settings in maps(policy.get("portLevelSettings")):
             yield f"{place}/trafficPolicy/portLevelSettings/{index}", settings, labels
+
+
+def selects(selector: "dict[str, Any]", labels: "dict[str, Any]") -> bool:
+    """Whether a label selector takes what has these labels; an empty one takes everything."""
+    if any(str(labels.get(key)) != str(value) for key, value in mapping(selector.get("matchLabels")).items()):
+        return False
+    return all(_holds(each, labels) for _, each in maps(selector.get("matchExpressions")))
+
+
+def _holds(expression: "dict[str, Any]", labels: "dict[str, Any]") -> bool:
+    key, operator = expression.get("key"), expression.get("operator")
+    if operator == "Exists":
+        return key in labels
+    if operator == "DoesNotExist":
+        return key not in labels
+    listed = key in labels and str(labels[key]) in map(str, entries(expression.get("values")))
+    return listed if operator == "In" else not listed

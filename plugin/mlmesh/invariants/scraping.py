@@ -1,6 +1,6 @@
 """Metrics that Prometheus asks for in plain text where plain text is refused: MLM302."""
 
-from mlmesh.graph.fields import at, entries, mapping, maps
+from mlmesh.graph.fields import at, entries, mapping, maps, selects
 from mlmesh.graph.mtls import any_strict, refusing, selecting_of
 from mlmesh.graph.ports import is_headless, named, pods_of, ports_of, target
 from mlmesh.invariants.rule import ABSENCE, PODS, Rule, Violation
@@ -38,10 +38,9 @@ def strict_refuses_scrape(release: "Release") -> "Iterator[Violation]":
         return
     services: _Services | None = None
     for item in release.of(MONITORING, "ServiceMonitor"):
-        wanted = _wanted(item)
         services = services or _Services(release)
-        for namespace in _namespaces(item, services, release) if wanted is not None else ():
-            for service in services.labelled(namespace, wanted or {}):
+        for namespace in _namespaces(item, services, release) if _selector(item) is not None else ():
+            for service in services.labelled(namespace, mapping(_selector(item))):
                 yield from _through(item, service, release)
     for item in release.of(MONITORING, "PodMonitor"):
         yield from _directly(item, release)
@@ -53,10 +52,9 @@ def scrapes(
     """(monitor, endpoint, pods, container port) of what monitors have scraped without TLS of the pods ``asked`` for."""
     services: _Services | None = None
     for item in release.known(MONITORING, "ServiceMonitor"):
-        wanted = _wanted(item)
         services = services or _Services(release, asked)
-        for namespace in _namespaces(item, services, release) if wanted is not None else ():
-            for service in services.labelled(namespace, wanted or {}):
+        for namespace in _namespaces(item, services, release) if _selector(item) is not None else ():
+            for service in services.labelled(namespace, mapping(_selector(item))):
                 ports = {str(port.get("name") or ""): port for _, port in ports_of(service)}
                 for _, endpoint in _plain(item, "endpoints"):
                     for pods in filter(asked, pods_of(service, release)):
@@ -85,15 +83,18 @@ class _Services:
         """The namespaces that have any."""
         return list({**self._unread, **self._by_label})
 
-    def labelled(self, namespace: str, wanted: "dict[str, Any]") -> "Iterator[KubeObject]":
-        """The Services of a namespace that have all of these labels."""
+    def labelled(self, namespace: str, selector: "dict[str, Any]") -> "Iterator[KubeObject]":
+        """The Services of a namespace that a selector takes."""
         found = self._by_label.setdefault(namespace, {})
         for service in self._unread.pop(namespace, ()):
             for pair in ("", *_pairs(service)):
                 found.setdefault(pair, []).append(service)
-        pairs = [f"{key}={value}" for key, value in wanted.items()] or [""]
+        pairs = [f"{key}={value}" for key, value in mapping(selector.get("matchLabels")).items()] or [""]
         others = [set(map(id, found.get(pair, ()))) for pair in pairs[1:]]
-        return (each for each in found.get(pairs[0], ()) if all(id(each) in other for other in others))
+        taken = (each for each in found.get(pairs[0], ()) if all(id(each) in other for other in others))
+        if not selector.get("matchExpressions"):
+            return taken
+        return (each for each in taken if selects(selector, _labels(_pairs(each))))
 
 
 def _pairs(service: "KubeObject") -> list[str]:
@@ -101,6 +102,10 @@ def _pairs(service: "KubeObject") -> list[str]:
     items = [item for item in objects(document, document.data) if item.pointer == service.pointer]
     document.forget()
     return [f"{key}={value}" for item in items for key, value in mapping(at(item.data, "metadata.labels")).items()]
+
+
+def _labels(pairs: list[str]) -> "dict[str, Any]":
+    return dict(pair.split("=", 1) for pair in pairs)
 
 
 def _through(item: "KubeObject", service: "KubeObject", release: "Release") -> "Iterator[Violation]":
@@ -120,16 +125,21 @@ def _directly(item: "KubeObject", release: "Release") -> "Iterator[Violation]":
     for place, endpoint in _plain(item, "podMetricsEndpoints"):
         for pods in found:
             number = _of_pods(endpoint, pods)
-            yield from _refused(item, place, pods, number, release, labels=_wanted(item) or {})
+            labels = mapping(at(_selector(item), "matchLabels")) or _labels(pods.pairs())
+            yield from _refused(item, place, pods, number, release, labels=labels)
 
 
 def _monitored(item: "KubeObject", release: "Release") -> "list[Pods]":
     """The pods that a PodMonitor asks for."""
-    wanted = _wanted(item)
-    chosen = at(item.data, "spec.namespaceSelector")
-    if wanted is None:
+    selector = _selector(item)
+    if selector is None:
         return []
+    wanted = mapping(selector.get("matchLabels"))
+    chosen = at(item.data, "spec.namespaceSelector")
     found = list(release.selected(None, wanted) if wanted else release.pods())
+    if selector.get("matchExpressions"):
+        expressions = {"matchExpressions": selector["matchExpressions"]}  # labels can hold *, and the others do fit
+        found = [pods for pods in found if selects(expressions, _labels(pods.pairs()))]
     if not at(chosen, "any"):
         within = {str(name) for name in entries(at(chosen, "matchNames"))} or {release.namespace(item)}
         found = [pods for pods in found if pods.namespace in within]
@@ -200,12 +210,10 @@ def _plain(item: "KubeObject", field: str) -> "Iterator[tuple[str, dict[str, Any
             yield f"/spec/{field}/{index}", endpoint
 
 
-def _wanted(item: "KubeObject") -> "dict[str, Any] | None":
-    """The labels that a monitor asks for; None where it asks by more than labels."""
+def _selector(item: "KubeObject") -> "dict[str, Any] | None":
+    """What a monitor asks for by labels, an empty one being for all; None where there is none, which is refused."""
     selector = at(item.data, "spec.selector")
-    if not isinstance(selector, dict) or selector.get("matchExpressions"):
-        return None
-    return mapping(selector.get("matchLabels"))
+    return selector if isinstance(selector, dict) else None
 
 
 def _namespaces(item: "KubeObject", services: _Services, release: "Release") -> "list[str]":
