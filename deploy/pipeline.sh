@@ -34,11 +34,13 @@ refuse() { echo "pipeline: $1" >&2; exit "${2:-1}"; }
 
 # What runs under the release's name, as it was post-rendered; empty before the first install.
 running() { helm get manifest "$RELEASE" --namespace "$NAMESPACE" 2>/dev/null || true; }
-# The last revision; 0 before the first install, where helm history fails.
-revision() { { helm history "$RELEASE" --namespace "$NAMESPACE" --max 1 2>/dev/null || true; } | awk 'END { print $1 + 0 }'; }
+history() { helm history "$RELEASE" --namespace "$NAMESPACE" --max 256 2>/dev/null || true; }
+# The last revision, and the last that worked; 0 before the first install, where helm history fails.
+revision() { history | awk 'END { print $1 + 0 }'; }
+working() { history | awk -F '\t' '$3 ~ /^deployed/ { found = $1 } END { print found + 0 }'; }
 
 deploy() {
-  local environment=$1 files=() file before
+  local environment=$1 files=() file before good
   for file in ${BASE:-} "${VALUES%/}/$environment.yaml"; do
     [ -f "$file" ] || refuse "$environment: there is no file $file" 2
     files+=(--values "$file")
@@ -64,21 +66,22 @@ deploy() {
   cat "$report.diff.md"
 
   step "$environment" install
-  before=$(revision)
+  before=$(revision) good=$(working)
   helm upgrade --install "$RELEASE" "$CHART" --namespace "$NAMESPACE" --create-namespace "${files[@]}" \
-    --post-renderer mlmesh-post --wait || roll_back "$environment" "$before"
+    --post-renderer mlmesh-post --wait || roll_back "$environment" "$before" "$good"
 
   step "$environment" test
-  helm test "$RELEASE" --namespace "$NAMESPACE" || roll_back "$environment" "$before"
+  helm test "$RELEASE" --namespace "$NAMESPACE" || roll_back "$environment" "$before" "$good"
 }
 
-# Back to the revision that worked; a first install has none, and stays to be looked at.
+# Back to the last revision that worked, which the one before need not be; a first install has none, and stays to be
+# looked at.
 roll_back() {
-  [ "$2" -gt 0 ] || refuse "$1: the first install does not work, and is left as it is"
+  [ "$3" -gt 0 ] || refuse "$1: the first install does not work, and is left as it is"
   [ "$(revision)" = "$2" ] && refuse "$1: refused, and nothing was changed"
-  step "$1" "roll back to revision $2"
-  helm rollback "$RELEASE" "$2" --namespace "$NAMESPACE" --wait || refuse "$1: it does not work, nor does the way back"
-  refuse "$1: it did not work, and revision $2 runs again"
+  step "$1" "roll back to revision $3"
+  helm rollback "$RELEASE" "$3" --namespace "$NAMESPACE" --wait || refuse "$1: it does not work, nor does the way back"
+  refuse "$1: it did not work, and revision $3 runs again"
 }
 
 case "${1:-}" in

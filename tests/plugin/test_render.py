@@ -46,6 +46,14 @@ def test_it_is_helm_template_and_the_post_renderer(helm: Get, name: str) -> None
     assert "kind: VirtualService" in done.stdout
 
 
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_help_is_no_manifest(helm: Get, flag: str) -> None:
+    """Behind a chart, too, where Helm would print its own."""
+    done = render(helm("helm4"), "ml-mesh", "chart/", flag)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "post-render it" in done.stdout
+
+
 @pytest.mark.parametrize("flag", [["--namespace", "ml"], ["--namespace=ml"], ["-n", "ml"], ["-n=ml"], ["-nml"]])
 def test_the_namespace_is_helms(helm: Get, tmp_path: Path, flag: list[str]) -> None:
     """Objects that name none are judged as in the namespace that Helm was told, in each spelling."""

@@ -35,7 +35,9 @@ SETS = st.one_of(st.lists(SET, min_size=1, max_size=2).map(",".join), st.text(r"
 JSONS = st.one_of(
     st.builds(lambda steps, value: f"{'.'.join(steps)}={json.dumps(value)}", STEPS, st.one_of(SCALARS, LISTS, VALUES)),
     VALUES.map(json.dumps),
-    st.sampled_from(["a=", "a=1 , b=2", "a={", "a= null", "{", 'a=[1],b[1]={"x":null}', "a"]),
+    st.sampled_from(
+        ["a=", "a=NaN", '{"a": Infinity}', "a=1 , b=2", "a={", "a= null", "{", 'a=[1],b[1]={"x":null}', "a"]
+    ),
 )
 
 
@@ -173,6 +175,15 @@ def test_an_archive_and_archives_in_it(judge: Helm, tmp_path: Path) -> None:
     archive = tmp_path / "probe-1.0.0.tgz"
     assert ours(judge, archive, []) == seen(judge, archive) != REFUSED
     assert '"b": 3.0' in ours(judge, archive, [])
+
+
+def test_requirements_of_a_newer_chart(judge: Helm, tmp_path: Path) -> None:
+    """Helm reads requirements.yaml of a chart of version 2 as well, and warns."""
+    chart = write_chart(tmp_path / "probe", {"b": {"z": 2}})
+    write_chart(chart / "charts" / "sub", {"a": 1})
+    listed = [{"name": "sub", "alias": "b", "version": "*", "repository": ""}]
+    (chart / "requirements.yaml").write_text(json.dumps({"dependencies": listed}))
+    assert ours(judge, chart, []) == seen(judge, chart) != REFUSED
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from mlmesh.manifests.objects import objects
 from mlmesh.manifests.stream import read
 from mlmesh.model.errors import InputError
 from mlmesh.options import NAMESPACE
+from mlmesh.post_help import HELP as HELP_FLAGS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -90,7 +91,11 @@ def _namespace(arguments: "Sequence[str]") -> str:
 
 
 def _command(arguments: "tuple[str, ...]") -> None:
-    click.get_current_context().exit(render(arguments))
+    context = click.get_current_context()
+    if not {*arguments}.isdisjoint(HELP_FLAGS):  # Helm's own would be taken for manifests
+        click.echo(context.get_help())
+        return
+    context.exit(render(arguments))
 
 
 COMMAND = click.Command(

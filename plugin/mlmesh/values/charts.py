@@ -35,7 +35,7 @@ class Chart:
         self.name = name
         self.version = str(about.get("version") or "")
         listed = about.get("dependencies")
-        if "requirements.yaml" in files and about.get("apiVersion", "v1") == "v1":
+        if "requirements.yaml" in files:  # Helm warns where Chart.yaml could have them, and takes these
             older = os.path.join(place, "requirements.yaml")
             listed = (
                 read_values(older, files["requirements.yaml"], layer="chart", helm=helm).plain().get("dependencies")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 SET, STRING, JSON = "--set", "--set-string", "--set-json"
 _MAX_INDEX = 65_536
 _MAX_DEPTH = 30
+_DECODER = json.JSONDecoder(parse_constant=int)  # which refuses NaN and Infinity: they are Python's alone
 _END = ""  # in place of the sign that ended a word: the text did
 
 
@@ -29,7 +30,7 @@ def put(values: Map, text: str, option: str, *, helm: int) -> Map:
     try:
         if option == JSON and helm > 3 and text.lstrip().startswith("{"):
             try:
-                data = json.loads(text)
+                data = _DECODER.decode(text)
             except (ValueError, RecursionError):
                 raise _Wrong("it is not JSON") from None
             made = valued(data, Origin(option, 0, "user"))
@@ -199,7 +200,7 @@ class _Parser:
         if self._is_empty():
             return None
         try:
-            value, self.at = json.JSONDecoder().raw_decode(self.text, self.at)
+            value, self.at = _DECODER.raw_decode(self.text, self.at)
         except (ValueError, RecursionError):
             raise self._wrong("a value is not JSON") from None
         self._is_empty()
