@@ -64,6 +64,40 @@ as ml-mesh.outsideHosts gives them: the root context. */ -}}
 {{- toJson $hosts -}}
 {{- end -}}
 
+{{- /* The components whose selectors find the pods of one, itself among them, as a JSON list of names: dict "root" $ "name"
+<the one>. Policies of all of them hold for its pods. */ -}}
+{{- define "ml-mesh.covering" -}}
+{{- $component := get .root.Values.components .name -}}
+{{- $names := list -}}
+{{- range $other, $wider := .root.Values.components -}}
+{{- if and (include "ml-mesh.on" $wider) (eq $component.namespace (dig "namespace" "" (default dict $wider))) -}}
+{{- $covers := true -}}
+{{- range $label, $value := $wider.selector -}}
+{{- if ne (toString (get $component.selector $label)) (toString $value) }}{{- $covers = false -}}{{- end -}}
+{{- end -}}
+{{- if $covers }}{{- $names = append $names $other -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- toJson $names -}}
+{{- end -}}
+
+{{- /* Whether a caller reaches the pods of a component, as the rules in `accepts` say: dict "root" $ "name" <component> "map"
+<components or gateways> "caller" <its key; without both, one that no rule can name> "denied" <whether its namespace refuses whom
+no rule lets in>. */ -}}
+{{- define "ml-mesh.letsIn" -}}
+{{- $guarded := .denied -}}
+{{- $named := false -}}
+{{- range include "ml-mesh.covering" . | fromJsonArray -}}
+{{- range $rule := (get $.root.Values.components .).accepts -}}
+{{- if include "ml-mesh.on" $rule -}}
+{{- $guarded = true -}}
+{{- if get (get $rule ($.map | default "") | default dict) ($.caller | default "") }}{{- $named = true -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- if or $named (not $guarded) }}true{{ end -}}
+{{- end -}}
+
 {{- /* The components by the one whose selector finds their pods too, as JSON: lists of names by name, the root context. Of
 several Sidecars or PeerAuthentications for one pod Istio takes one, so there is one for each such family. */ -}}
 {{- define "ml-mesh.families" -}}
@@ -72,14 +106,9 @@ several Sidecars or PeerAuthentications for one pod Istio takes one, so there is
 {{- if include "ml-mesh.on" $component -}}
 {{- $head := $name -}}
 {{- $size := len $component.selector -}}
-{{- range $other, $wider := $.Values.components -}}
-{{- if and (include "ml-mesh.on" $wider) (eq $component.namespace (dig "namespace" "" (default dict $wider))) -}}
-{{- $covers := lt (len $wider.selector) $size -}}
-{{- range $label, $value := $wider.selector -}}
-{{- if ne (toString (get $component.selector $label)) (toString $value) }}{{- $covers = false -}}{{- end -}}
-{{- end -}}
-{{- if $covers }}{{- $head = $other -}}{{- $size = len $wider.selector -}}{{- end -}}
-{{- end -}}
+{{- range $other := include "ml-mesh.covering" (dict "root" $ "name" $name) | fromJsonArray -}}
+{{- $own := len (get $.Values.components $other).selector -}}
+{{- if lt $own $size }}{{- $head = $other -}}{{- $size = $own -}}{{- end -}}
 {{- end -}}
 {{- $_ := set $families $head (append (get $families $head | default list) $name) -}}
 {{- end -}}

@@ -34,10 +34,30 @@
 {{- if $pool.picker.create }}{{- $_ := set $own $pool.picker.name "picker.name" -}}{{- end -}}
 {{- with $pool.picker.scraped }}{{- $_ := set $own . "picker.scrape" -}}{{- end -}}
 {{- range $service, $key := $own -}}
+{{- $object := printf "Service %s/%s" $pool.namespace $service -}}
+{{- if hasKey $pooled $object -}}
+{{- $errors = append $errors (printf "pools.%s.%s: its Service %s has the name of one of pools.%s" $name $key $service (get $pooled $object)) -}}
+{{- end -}}
+{{- $_ := set $pooled $object $name -}}
 {{- $other := get $.Values.components $service -}}
 {{- if and (include "ml-mesh.on" $other) (eq $pool.namespace (dig "namespace" "" (default dict $other))) -}}
 {{- $errors = append $errors (printf "pools.%s.%s: its Service %s has the name of components.%s" $name $key $service $service) -}}
 {{- end -}}
+{{- end -}}
+{{- if $pool.picker.create -}}
+{{- $object := printf "ServiceAccount %s/%s" $pool.namespace $pool.picker.serviceAccount -}}
+{{- $others := list -}}
+{{- with get $pooled $object }}{{- $others = append $others (printf "pools.%s" .) -}}{{- end -}}
+{{- range $other, $component := $.Values.components -}}
+{{- if and (include "ml-mesh.on" $component) (dig "workload" dict $component) (dig "serviceAccount" "create" true $component) -}}
+{{- $account := include "ml-mesh.serviceAccountName" (dict "name" $other "component" $component) -}}
+{{- if eq $object (printf "ServiceAccount %s/%s" $component.namespace $account) }}{{- $others = append $others (printf "components.%s" $other) -}}{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $others -}}
+{{- $errors = append $errors (printf "pools.%s.picker.serviceAccount: %s creates %s too; give the picker one of its own" $name . $pool.picker.serviceAccount) -}}
+{{- end -}}
+{{- $_ := set $pooled $object $name -}}
 {{- end -}}
 {{- range $map := list "objectives" "rewrites" -}}
 {{- range $key, $item := get $pool $map -}}
@@ -70,12 +90,8 @@
 {{- if ne $pool.namespace $route.namespace -}}
 {{- $errors = append $errors (printf "%s.backends.%s: pools.%s is in the namespace of components.%s, and the route in another" $path $backend $backend $pool.component) -}}
 {{- end -}}
-{{- $component := get $.Values.components $pool.component -}}
-{{- $named := not (or (include "ml-mesh.anyOn" $component.accepts) (get $.Values.authorization.defaultDeny $pool.namespace)) -}}
-{{- range $accepted := $component.accepts -}}
-{{- if and (include "ml-mesh.on" $accepted) (dig "gateways" $route.gateway false $accepted) }}{{- $named = true -}}{{- end -}}
-{{- end -}}
-{{- if not $named -}}
+{{- $denied := get $.Values.authorization.defaultDeny $pool.namespace -}}
+{{- if not (include "ml-mesh.letsIn" (dict "root" $ "name" $pool.component "map" "gateways" "caller" $route.gateway "denied" $denied)) -}}
 {{- $errors = append $errors (printf "%s.backends.%s: no rule of components.%s.accepts names gateways.%s, so the requests would be refused" $path $backend $pool.component $route.gateway) -}}
 {{- end -}}
 {{- end -}}

@@ -70,6 +70,12 @@ dict "name" <component> "component" <its values> "template" <the pod template>. 
 {{- toYaml $spec -}}
 {{- end -}}
 
+{{- /* How long the name of a workload may be: its kind. Kubernetes puts more behind those of two kinds, and all of it into the
+name or a label of what they make. */ -}}
+{{- define "ml-mesh.workloadLimit" -}}
+{{- has . (list "CronJob" "StatefulSet") | ternary 52 63 -}}
+{{- end -}}
+
 {{- /* The name of a component's workload: dict "root" $ "name" <component> "component" <its values> "spec" <as rendered>.
 The template of a Job cannot change, so its name holds a hash of all that goes into the template: that is also the
 chart's version, and the role's sidecar and its kind, which the post-renderer writes after rendering. */ -}}

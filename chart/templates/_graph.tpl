@@ -1,10 +1,12 @@
 {{- /* The graph of who calls whom, as `accepts` and `refuses` of the components say it. */ -}}
 
-{{- /* A name of at most 63 characters: dict "name" <what it belongs to> "suffix" <what comes after it>. What is cut off is
-told by a hash, so that two long names stay two. */ -}}
+{{- /* A name of at most 63 characters, or "limit": dict "name" <what it belongs to> "suffix" <what comes after it>. What is cut
+off is told by a hash, so that two long names stay two. */ -}}
 {{- define "ml-mesh.cut" -}}
-{{- if gt (add (len .name) (len .suffix)) 63 -}}
-{{- printf "%s-%s%s" (trunc (int (sub 54 (len .suffix))) .name | trimSuffix "-") (sha256sum .name | trunc 8) .suffix -}}
+{{- $limit := .limit | default 63 | int -}}
+{{- if gt (add (len .name) (len .suffix)) $limit -}}
+{{- $kept := trunc (int (sub $limit (add 9 (len .suffix)))) .name | trimSuffix "-" | trimSuffix "." -}}
+{{- printf "%s-%s%s" $kept (sha256sum .name | trunc 8) .suffix -}}
 {{- else -}}
 {{- printf "%s%s" .name .suffix -}}
 {{- end -}}
@@ -21,14 +23,20 @@ refuses>. */ -}}
 {{- end -}}
 
 {{- /* Whether a component has that policy: dict "root" $ "name" <component> "component" <its values> "list" <accepts or
-refuses>. One without rules has it for the tokens that it reads, and for its metrics where its namespace refuses whom no policy
-lets in. */ -}}
+refuses>. One without rules has it for the tokens that it reads, and for its metrics where its namespace, or the rules of a wider
+selector, refuse who asks for them. */ -}}
 {{- define "ml-mesh.hasPolicy" -}}
 {{- $rules := include "ml-mesh.anyOn" (get .component .list | default dict) -}}
-{{- $denied := and (eq .list "accepts") (get .root.Values.authorization.defaultDeny .component.namespace) -}}
-{{- $metrics := and $denied (or (dig "metrics" "direct" false .component) (include "ml-mesh.scrapers" . | fromJsonArray)) -}}
+{{- $asked := and (eq .list "accepts") (include "ml-mesh.isAsked" .) -}}
+{{- $metrics := and $asked (or (get .root.Values.authorization.defaultDeny .component.namespace) (not (include "ml-mesh.letsIn" .))) -}}
 {{- $reads := and (eq .list "accepts") (include "ml-mesh.readsTokens" (dict "root" .root "map" "components" "name" .name)) -}}
 {{- if or $rules $metrics $reads }}true{{ end -}}
+{{- end -}}
+
+{{- /* Whether the ports of a component are asked for its metrics, by everybody or by the picker of a pool: dict "root" $ "name"
+<component> "component" <its values>. */ -}}
+{{- define "ml-mesh.isAsked" -}}
+{{- if or (dig "metrics" "direct" false .component) (include "ml-mesh.scrapers" . | fromJsonArray) }}true{{ end -}}
 {{- end -}}
 
 {{- /* Whether a gateway has a policy, for its rules or for the tokens that it reads: dict "root" $ "name" <gateway> "gateway"

@@ -39,8 +39,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 app.kubernetes.io/part-of: ml-mesh
 {{- end -}}
 
-{{- /* Metadata of an object: dict "root" $ "name" <name> "key" <key of .Values.namespaces> "annotations" <map or nil> "is"
-<"address" or "identity" where others know it by its name, which then stays in a release of one team>. */ -}}
+{{- /* Metadata of an object: dict "root" $ "name" <name> "limit" <as ml-mesh.unique has it> "key" <key of .Values.namespaces>
+"annotations" <map or nil> "is" <"address" or "identity" where others know it by its name, which then stays in a release of one
+team>. */ -}}
 {{- define "ml-mesh.metadata" -}}
 name: {{ empty .is | ternary (include "ml-mesh.unique" .) .name | toYaml }}
 namespace: {{ include "ml-mesh.namespace" . | toYaml }}

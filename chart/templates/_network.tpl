@@ -24,7 +24,7 @@
 {{- range $key, $named := .rule.gateways }}
 {{- $gateway := get $root.Values.gateways $key }}
 {{- if and $named (include "ml-mesh.on" $gateway) }}
-{{ include "ml-mesh.peer" (dict "root" $root "key" $gateway.namespace "labels" ($gateway.podLabels | default (dict "gateway.networking.k8s.io/gateway-name" $key))) }}
+{{ include "ml-mesh.peer" (dict "root" $root "key" $gateway.namespace "labels" (include "ml-mesh.gatewayPods" (dict "name" $key "gateway" $gateway) | fromJson)) }}
 {{- end }}
 {{- end }}
 {{- range $key, $named := .rule.components }}

@@ -7,6 +7,7 @@ have stay, and nothing is rendered there. Gateways
 and routes, which others refer to by name, get the release's name in front. */ -}}
 {{- define "ml-mesh.team" -}}
 {{- $values := .Values -}}
+{{- range $values.namespaces }}{{- $_ := set . "create" false -}}{{- end -}}
 {{- $keys := dict -}}
 {{- $outside := dict -}}
 {{- range $values.callers }}{{- if include "ml-mesh.on" . }}{{- $_ := set $outside .namespace true -}}{{- end -}}{{- end -}}
@@ -32,7 +33,7 @@ and routes, which others refer to by name, get the release's name in front. */ -
 {{- $outbound := dict -}}
 {{- range $key, $policy := $values.egress.outboundTrafficPolicy }}{{- if hasKey $keys $key }}{{- $_ := set $outbound (toString $policy) true }}{{- end -}}{{- end -}}
 {{- $outbound = hasKey $outbound "REGISTRY_ONLY" | ternary "REGISTRY_ONLY" (keys $outbound | sortAlpha | join " " | trim) -}}
-{{- $namespace := mergeOverwrite (deepCopy (get $values.namespaces $one)) (dict "name" $.Release.Namespace "create" false) -}}
+{{- $namespace := mergeOverwrite (deepCopy (get $values.namespaces $one)) (dict "name" $.Release.Namespace) -}}
 {{- $namespaces := set (deepCopy $values.namespaces) $one $namespace -}}
 {{- range $key, $_ := . }}{{- if ne $key $one }}{{- $_ := unset $namespaces $key -}}{{- end -}}{{- end -}}
 {{- $all := $values.namespaces -}}
@@ -97,15 +98,12 @@ them is taken out of maps. */ -}}
 {{- end -}}
 {{- end -}}
 
-{{- /* The name of an object that is neither an address nor an identity: dict "root" $ "name" <name>. In a release of one team
-it begins with the release's name. */ -}}
+{{- /* The name of an object that is neither an address nor an identity: dict "root" $ "name" <name> "limit" <how long it may be,
+where that is less than 63>. In a release of one team it begins with the release's name. */ -}}
 {{- define "ml-mesh.unique" -}}
 {{- $prefix := printf "%s-" .root.Release.Name -}}
-{{- if and (eq (toString .root.Values.scope) "team") (not (hasPrefix $prefix .name)) -}}
-{{- include "ml-mesh.cut" (dict "name" (printf "%s%s" $prefix .name) "suffix" "") -}}
-{{- else -}}
-{{- .name -}}
-{{- end -}}
+{{- $ours := or (ne (toString .root.Values.scope) "team") (hasPrefix $prefix .name) -}}
+{{- include "ml-mesh.cut" (dict "name" (printf "%s%s" (ternary "" $prefix $ours) .name) "suffix" "" "limit" .limit) -}}
 {{- end -}}
 
 {{- /* The field by which a rule holds in its own namespace alone: the root context. */ -}}

@@ -17,8 +17,7 @@ holds gateways {{ $place }} 'listener {{ $listener }}: {{ $condition }}' '{.stat
 {{- end }}
 {{- range $name, $route := .Values.routes }}
 {{- if include "ml-mesh.on" $route }}
-{{- $asHTTP := or (eq $route.kind "HTTPRoute") (ne (toString $route.timeouts) "false") }}
-{{- $kind := $asHTTP | ternary "httproutes" "grpcroutes" }}
+{{- $kind := printf "%ss" (include "ml-mesh.routeKind" $route | lower) }}
 {{- range $condition := list "Accepted" "ResolvedRefs" }}
 holds {{ $kind }} {{ $name }} {{ include "ml-mesh.namespace" (dict "root" $ "key" $route.namespace) }} {{ $condition }} '{.status.parents[0].conditions[?(@.type=="{{ $condition }}")].status}'
 {{- end }}
@@ -54,7 +53,7 @@ stamped {{ .resource }}.{{ .group }} {{ .name }} {{ .namespace }}{{ if eq .resou
 {{- $found = append $found (dict
   "resource" (printf "%ss" (lower $kind))
   "group" (has $kind (list "Job" "CronJob") | ternary "batch" "apps")
-  "name" (include "ml-mesh.unique" (dict "root" $ "name" $unique "key" $component.namespace))
+  "name" (include "ml-mesh.unique" (dict "root" $ "name" $unique "limit" (include "ml-mesh.workloadLimit" $kind)))
   "namespace" (include "ml-mesh.namespace" (dict "root" $ "key" $component.namespace))
 ) -}}
 {{- end -}}

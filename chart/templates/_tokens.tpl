@@ -14,15 +14,8 @@ on: the root context. What a wider selector has read, the pods of a narrower one
 {{- range $key, $component := $.Values.components -}}
 {{- if include "ml-mesh.on" $component -}}
 {{- $reads := false -}}
-{{- range $other, $named := $authentication.components -}}
-{{- $wider := get $.Values.components $other -}}
-{{- if and $named (include "ml-mesh.on" $wider) (eq $component.namespace (dig "namespace" "" (default dict $wider))) -}}
-{{- $covers := true -}}
-{{- range $label, $value := $wider.selector -}}
-{{- if ne (toString (get $component.selector $label)) (toString $value) }}{{- $covers = false -}}{{- end -}}
-{{- end -}}
-{{- if $covers }}{{- $reads = true -}}{{- end -}}
-{{- end -}}
+{{- range include "ml-mesh.covering" (dict "root" $ "name" $key) | fromJsonArray -}}
+{{- if get ($authentication.components | default dict) . }}{{- $reads = true -}}{{- end -}}
 {{- end -}}
 {{- if $reads }}{{- $_ := set $readers.components $key (append (get $readers.components $key | default list) $name) -}}{{- end -}}
 {{- end -}}

@@ -204,3 +204,35 @@ def test_an_identity_that_nobody_here_has_is_declared(
     assert [finding.code for finding in result.findings if finding.severity == "error"] == []
     assert f"{TRUST}/ml-serving/sa/feature-store" in b"".join(result.output).decode()
     assert f'"{TRUST}/ml-serving/sa/model-registry"' not in b"".join(result.output).decode()
+
+
+def test_metrics_are_let_in_past_the_rules_of_a_wider_selector(
+    render: Render, written: Callable[..., tuple[str, str]]
+) -> None:
+    """Its policy holds for the pods of the narrower one, too, and names neither Prometheus nor a picker."""
+    narrow = {"role": "inference", "namespace": "serving", "selector": {"app": "inference-service", "version": "v1"}}
+    direct = {"narrow": {**narrow, "metrics": {"port": 8080, "direct": True}}}
+    gateway = {"inference-service": {"accepts": {"models": {"gateways": {"ml-gateway": True}}}}}
+    policies = {"networkPolicies": {"enabled": True}}
+    where = {"methods": ["GET"], "paths": ["/metrics"], "ports": ["8080"]}
+    objects = render(*written({"components": direct, **policies}))
+    assert find(objects, "AuthorizationPolicy", "narrow-access")["spec"]["rules"] == [{"to": [{"operation": where}]}]
+    ports = find(objects, "NetworkPolicy", "narrow")["spec"]["ingress"][0]["ports"]
+    assert {"port": 8080, "protocol": "TCP"} in ports
+    objects = render(
+        *written({"components": {"narrow": narrow, **gateway}, "pools": {"p": {"component": "narrow"}}, **policies})
+    )
+    source = {"principals": [f"{TRUST}/ml-serving/sa/p-picker"]}
+    assert find(objects, "AuthorizationPolicy", "narrow-access")["spec"]["rules"] == [
+        {"from": [{"source": source}], "to": [{"operation": where}]}
+    ]
+    peers = [
+        peer for rule in find(objects, "NetworkPolicy", "narrow")["spec"]["ingress"] for peer in rule.get("from", [])
+    ]
+    assert {"app": "p-picker"} in [peer["podSelector"]["matchLabels"] for peer in peers]
+    # Where no wider selector has rules, nobody is refused, and none is needed.
+    open_ = {
+        "components": {"narrow": narrow, "inference-service": {"accepts": None}},
+        "pools": {"p": {"component": "narrow"}},
+    }
+    assert [key(each)[2] for each in kinds(render(*written(open_)), "AuthorizationPolicy")] == []

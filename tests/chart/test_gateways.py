@@ -137,6 +137,55 @@ def test_pods_of_a_gateway_that_istiod_does_not_deploy(render: Render, written: 
     ]
 
 
+@pytest.mark.parametrize("create", [True, False])
+def test_rules_find_the_pods_of_a_gateway_that_istiod_does_not_deploy(
+    render: Render, written: Written, create: bool
+) -> None:
+    """By targetRefs istiod finds its own pods alone: what is for a gateway is bound to other pods by their labels."""
+    pods = {"istio": "ingress"}
+    gateway = {"create": create, "podLabels": pods, "bodyRouting": {"enabled": True}}
+    values: dict[str, Any] = {
+        "gateways": {"ml-gateway": {**gateway, "accepts": {"all": {"paths": ["/v1/*"]}}}},
+        "authentication": {"users": {"enabled": True, "jwtRules": {"x": {"issuer": "https://x.example.com"}}}},
+        "routes": {"inference-route": {"stallGuard": {"enabled": True}}},
+        "networkPolicies": {"enabled": True},
+        "profile": "inference-extension",
+    }
+    objects = render(*written(values))
+    for kind, name in (("AuthorizationPolicy", "ml-gateway-access"), ("RequestAuthentication", "users-ml-gateway")):
+        spec = find(objects, kind, name)["spec"]
+        assert (spec["selector"], spec.get("targetRefs")) == ({"matchLabels": pods}, None)
+    filters = kinds(objects, "EnvoyFilter")
+    assert sorted(key(each)[2] for each in filters) == [
+        "inference-route-stall-guard",
+        "llm-split",
+        "ml-gateway-body-router",
+    ]
+    assert [(each["spec"]["workloadSelector"], each["spec"].get("targetRefs")) for each in filters] == [
+        ({"labels": pods}, None)
+    ] * 3
+    for name in ("small-pool-picker", "ml-gateway-body-router"):
+        peers = [
+            peer for rule in find(objects, "NetworkPolicy", name)["spec"]["ingress"] for peer in rule.get("from", [])
+        ]
+        assert [peer["podSelector"]["matchLabels"] for peer in peers] == [pods]
+    del values["gateways"]["ml-gateway"]["accepts"]
+    values["authentication"], values["authorization"] = {}, {"defaultDeny": {"serving": True}}
+    assert find(render(*written(values)), "AuthorizationPolicy", "ml-gateway-open")["spec"]["selector"] == {
+        "matchLabels": pods
+    }
+
+
+def test_a_guard_finds_rules_that_have_a_name(render: Render, written: Written) -> None:
+    """istiod calls a route by the name of its rule where it has one."""
+    guard = {"enabled": True, "rules": {"named": True}}
+    rules = {"named": {"backends": {"x": {"port": 80}}, "rule": {"name": "chat"}}}
+    objects = render(*written(route(rules=rules, stallGuard=guard)))
+    patches = find(objects, "EnvoyFilter", "inference-route-stall-guard")["spec"]["configPatches"]
+    named = [patch["match"]["routeConfiguration"]["vhost"]["route"]["name"] for patch in patches]
+    assert named == ["ml-serving.inference-route.0", "chat"]
+
+
 def test_settings_of_a_gateways_connections(render: Render, written: Written) -> None:
     """They are an annotation of its pods, which Istio's injector reads."""
     settings = {"listenerPerConnectionBufferLimitBytes": 4194304, "http2InitialStreamWindowSize": 1048576}

@@ -57,6 +57,35 @@ def test_it_asks_for_every_stamp_and_no_other(stream: Callable[..., str], file: 
     assert sorted(granted) == asked(objects)
 
 
+def test_it_asks_for_routes_of_every_kind(stream: Callable[..., str]) -> None:
+    """Each route is asked for as the kind of object that it is, and the pod may read that kind there."""
+    grpc = '{"kind": "GRPCRoute", "timeouts": false, "namespace": "serving", "gateway": "ml-gateway", "rules": RULES}'
+    grpc = grpc.replace("RULES", '{"all": {"backends": {"triton": {"port": 8001}}}}')
+    objects = documents(stream("-f", "tests/chart/full.yaml", "--set-json", f"routes.plain={grpc}"))
+    (pod,) = [item for item in objects if item["kind"] == "Pod"]
+    script = pod["spec"]["containers"][0]["command"][2]
+    routes = [item for item in objects if item["kind"] in ("HTTPRoute", "GRPCRoute", "TLSRoute")]
+    assert {item["kind"] for item in routes} == {"HTTPRoute", "GRPCRoute", "TLSRoute"}
+    for item in routes:
+        plural, metadata = f"{item['kind'].lower()}s", item["metadata"]
+        for condition in ("Accepted", "ResolvedRefs"):
+            assert f"holds {plural} {metadata['name']} {metadata['namespace']} {condition} " in script
+        assert ("gateway.networking.k8s.io", plural, metadata["namespace"]) in _readable(objects)
+
+
+def _readable(objects: list[dict[str, Any]]) -> set[tuple[str, str, str]]:
+    """(group, resource, namespace) that Roles of the stream let somebody get."""
+    return {
+        (group, resource, role["metadata"]["namespace"])
+        for role in objects
+        if role["kind"] == "Role"
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        if "get" in rule["verbs"]
+    }
+
+
 def test_some_file_has_workloads_of_every_kind_of_group(stream: Callable[..., str]) -> None:
     """The counter-proof: there is something to ask for, in `apps` and in `batch`."""
     found = {each[0].partition(".")[2] for file in FILES for each in asked(documents(stream("-f", file)))}

@@ -1,5 +1,7 @@
 """Names of the greatest length that the schema takes, and such as YAML reads as something else: they stay names."""
 
+import hashlib
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -93,6 +95,32 @@ def test_long_names_are_cut(render: Render, written: Callable[..., tuple[str, st
     assert [name for name in names if len(name[2]) > 63 and name[0] != "MeshPolicy"] == []
     values = [value for each in objects for value in each["metadata"].get("labels", {}).values()]
     assert max(map(len, values)) <= 63
+
+
+def test_a_name_that_is_cut_at_a_dot_stays_one(render_once: Render, written: Callable[..., tuple[str, str]]) -> None:
+    """Kubernetes takes no name in which a part between dots begins with a `-`."""
+    host = f"{'a' * 53}.bucket.s3.eu-west-1.amazonaws.com"
+    objects = render_once(*written({"components": {"training-jobs": {"calls": {"hosts": {host: {}}}}}}))
+    (entry,) = [each["metadata"]["name"] for each in objects if each["kind"] == "ServiceEntry"]
+    assert entry == f"{'a' * 53}-{hashlib.sha256(host.encode()).hexdigest()[:8]}"
+
+
+@pytest.mark.parametrize("scope", ["platform", "team"])
+@pytest.mark.parametrize("kind", ["CronJob", "StatefulSet", "Deployment"])
+def test_what_kubernetes_lengthens_is_cut_further(
+    stream: Callable[..., str], written: Callable[..., tuple[str, str]], kind: str, scope: str
+) -> None:
+    """Of a CronJob it takes 52 characters; a StatefulSet's pods need a label of its name and eleven more."""
+    template = {"spec": {"containers": [{"name": "x", "image": "x"}]}}
+    spec = {"schedule": "@daily", "jobTemplate": {"spec": {"template": template}}, "template": template}
+    spec = {key: spec[key] for key in (("schedule", "jobTemplate") if kind == "CronJob" else ("template",))}
+    component = {"role": "pipeline", "namespace": "serving", "selector": {"app": "x"}}
+    values = {"components": {LONGEST: {**component, "workload": {"kind": kind, "spec": spec}}}, "scope": scope}
+    text = stream(*written(values))
+    (name,) = [each["metadata"]["name"] for each in documents(text) if each["kind"] == kind]
+    assert len(name) == (63 if kind == "Deployment" else 52)
+    # What `helm test` asks for is called so, too.
+    assert re.search(f"stamped {kind.lower()}s[.][a-z]+ {name} ", text)
 
 
 @pytest.mark.parametrize("more", ["", "-2"])

@@ -13,6 +13,8 @@ from tests.support.streams import rendered
 FILES = [f"values/{path.name}" for path in sorted((ROOT / "values").glob("*.yaml"))] + ["tests/chart/full.yaml"]
 TEAM = ("--namespace", "search", "--set", "scope=team")
 KNOWN_BY_NAME = ("Service", "ServiceAccount", "InferencePool", "InferenceObjective")
+RULE = "DestinationRule"
+POOL = {"kind": "InferencePool"}
 OF_ITS_NAMESPACE = ("VirtualService", "DestinationRule", "ServiceEntry")
 # Istio's and Kubernetes' own kinds that are not of a namespace, as far as a chart could hold them.
 OF_THE_CLUSTER = {"Namespace", "ClusterRole", "ClusterRoleBinding", "GatewayClass", "CustomResourceDefinition"}
@@ -67,7 +69,7 @@ def test_a_teams_release_has_no_errors(stream: Callable[..., str], file: str) ->
 
 def test_references_follow_the_names(render: Render) -> None:
     """The route names the gateway, the stall guard both, and the identity of a caller elsewhere stays."""
-    objects = render("-f", "tests/chart/full.yaml", *TEAM)
+    objects = render("-f", "tests/chart/full.yaml", *TEAM, "--set", "gateways.ml-gateway.podLabels=null")
     route = find(objects, "HTTPRoute", "ml-mesh-inference-route", "search")
     assert route["spec"]["parentRefs"][0] == {"name": "ml-mesh-ml-gateway", "sectionName": "http"}
     guard = find(objects, "EnvoyFilter", "ml-mesh-inference-route-stall-guard", "search")
@@ -116,6 +118,38 @@ def test_an_adopted_gateway_stays_where_it_is(render: Render, written: Callable[
     assert route["spec"]["parentRefs"] == [{"name": "ml-gateway", "namespace": "istio-ingress"}]
     access = find(objects, "AuthorizationPolicy", "ml-mesh-inference-access", "search")
     assert "cluster.local/ns/istio-ingress/sa/ingress" in str(access)
+
+
+def test_a_gateway_elsewhere_finds_the_pickers_of_its_pools(
+    render: Render, written: Callable[..., tuple[str, str]]
+) -> None:
+    """The gateway asks the picker by TLS and knows the pool's limits only if it sees their rules; nobody else does."""
+    values = {
+        "namespaces": {"edge": {"name": "istio-ingress", "create": False}},
+        "gateways": {"ml-gateway": {"create": False, "namespace": "edge"}},
+        "components": {"feature-store": {"accepts": {"all": {"gateways": {"ml-gateway": True}}}}},
+        "pools": {
+            "p": {"component": "feature-store", "trafficPolicy": {"connectionPool": {"tcp": {"maxConnections": 9}}}},
+            "unused": {"component": "feature-store"},
+        },
+        "routes": {"inference-route": {"rules": {"models": {"backends": {"kserve-predictor": None, "p": POOL}}}}},
+    }
+    seen = {item["spec"]["host"]: item["spec"]["exportTo"] for item in kinds(render(*written(values), *TEAM), RULE)}
+    assert seen["p-picker.search.svc.cluster.local"] == [".", "istio-ingress"]
+    assert seen["p-scraped.search.svc.cluster.local"] == ["."]
+    assert seen["p-ip-148de9c5.search.svc.cluster.local"] == [".", "istio-ingress"]
+    assert seen["unused-picker.search.svc.cluster.local"] == ["."]
+
+
+def test_a_team_creates_no_namespace(render: Render, written: Callable[..., tuple[str, str]]) -> None:
+    """Nor one in which nothing of the release is, or that only callers have."""
+    nothing = {
+        "components": {"training-jobs": None, "pipeline-controller": {"enabled": False}},
+        "telemetry": {"ml-telemetry": {"namespaces": {"training": False}}},
+        "namespaces": {"frontend": {"create": True}},
+    }
+    assert kinds(render(*written(nothing), *TEAM), "Namespace") == []
+    assert len(kinds(render(*written(nothing)), "Namespace")) == 3
 
 
 def test_the_documented_role_has_every_kind(render: Render) -> None:

@@ -5,6 +5,30 @@
 {{- if and (include "ml-mesh.on" .) (dig "create" true .) }}true{{ end -}}
 {{- end -}}
 
+{{- /* The labels of a gateway's pods, as JSON: dict "name" <gateway> "gateway" <its values>. */ -}}
+{{- define "ml-mesh.gatewayPods" -}}
+{{- .gateway.podLabels | default (dict "gateway.networking.k8s.io/gateway-name" .name) | toJson -}}
+{{- end -}}
+
+{{- /* What binds a rule to a gateway's pods, as YAML: dict "name" <gateway> "gateway" <its values> "kind" <the rule's>. By
+targetRefs Istio finds only pods with the label that istiod gives to those that it deploys. */ -}}
+{{- define "ml-mesh.gatewayTarget" -}}
+{{- if not .gateway.podLabels -}}
+targetRefs:
+  - group: gateway.networking.k8s.io
+    kind: Gateway
+    name: {{ toYaml .name }}
+{{- else if eq .kind "EnvoyFilter" -}}
+workloadSelector:
+  labels:
+    {{- toYaml .gateway.podLabels | nindent 4 }}
+{{- else -}}
+selector:
+  matchLabels:
+    {{- toYaml .gateway.podLabels | nindent 4 }}
+{{- end -}}
+{{- end -}}
+
 {{- /* The key of the namespace in which the backend of a route is: dict "route" <its values> "backend" <its values>. */ -}}
 {{- define "ml-mesh.backendKey" -}}
 {{- .backend.namespace | default .route.namespace -}}

@@ -77,6 +77,19 @@ for any. */ -}}
 {{- toJson $gateways -}}
 {{- end -}}
 
+{{- /* The same field as ml-mesh.exportTo for the rules of a pool, which gateways elsewhere must see: dict "root" $ "pool" <its
+name>. */ -}}
+{{- define "ml-mesh.poolExportTo" -}}
+{{- if include "ml-mesh.exportTo" .root -}}
+{{- $seen := list "." -}}
+{{- range $key, $_ := include "ml-mesh.poolGateways" . | fromJson -}}
+{{- $place := include "ml-mesh.namespace" (dict "root" $.root "key" (get $.root.Values.gateways $key).namespace) -}}
+{{- if ne $place $.root.Release.Namespace }}{{- $seen = append $seen $place -}}{{- end -}}
+{{- end -}}
+exportTo: {{ $seen | uniq | toJson }}
+{{- end -}}
+{{- end -}}
+
 {{- /* Who asks the pods of a component for metrics, as the picker of a pool: a JSON list of dicts with pool, key, labels (none
 of a picker that is somebody else's), serviceAccount, sidecar and ports: dict "root" $ "name" <component>. */ -}}
 {{- define "ml-mesh.scrapers" -}}

@@ -12,7 +12,7 @@
 {{- $gateway := get $.root.Values.gateways $key }}
 {{- if include "ml-mesh.on" $gateway }}
 - from:
-    {{- $labels := dict "gateway.networking.k8s.io/gateway-name" $key }}
+    {{- $labels := include "ml-mesh.gatewayPods" (dict "name" $key "gateway" $gateway) | fromJson }}
     {{- include "ml-mesh.peer" (dict "root" $.root "key" $gateway.namespace "labels" $labels) | nindent 4 }}
   ports:
     - {port: {{ int $.port }}, protocol: TCP}
