@@ -65,6 +65,23 @@ BROKEN = {
         "MLM203",
         "llm.qwen.endpoints.chat.rule.retries.retryOn",
     ),
+    "what is derived from a block of the policy": (
+        "policy:\n  endpoints:\n    types:\n      chat:\n        timeout: 10s\n        attempts: 5\n"
+        "        perTryTimeout: 60s # here\n",
+        "MLM201",
+        "policy.endpoints.types.chat.perTryTimeout",
+    ),
+    "a caller whom nobody is": (
+        "# callers\ncallers:\n  frontend: # here\n    namespace: serving\n",
+        "MLM401",
+        "callers.frontend",
+    ),
+    "a caller of one's own": (
+        "callers:\n  batch: # here\n    namespace: training\n    serviceAccount: batch-jobs\n"
+        "components: {inference-service: {accepts: {predict: {callers: {batch: true}}}}}\n",
+        "MLM401",
+        "callers.batch",
+    ),
     "an allowance that excuses nothing": (
         "policy:\n  invariants:\n    allow: # here\n"
         "      - {code: MLM203, kind: VirtualService, name: none, reason: because}\n",

@@ -2,8 +2,11 @@
 
 A finding about the policy is owed to what stands below `policy`, key by key. An object of chart ml-mesh, which its
 label tells, is owed to the item that it is named after, or whose host it is for; in that item the keys of the finding's
-pointer lead on, as far as they are there. Other charts' objects, and what only defaults say, are owed to nothing.
+pointer lead on, as far as they are there. What was derived is owed to the policy's block that it is made of, and an
+identity to the caller that it is of. Other charts' objects, and what only defaults say, are owed to nothing.
 """
+
+import re
 
 from mlmesh.model.patches import unescape
 from mlmesh.model.values import Leaf, Map, dotted
@@ -40,6 +43,7 @@ _ROOTS = {
     "InferenceModelRewrite": ("pools",),
 }
 _OTHERS = ("components", "pools", "gateways", "routes")
+_BLOCK = r"in the policy under (endpoints\.types\.[\w-]+)"  # what remedies say of what is derived
 
 
 def blame(findings: "Sequence[Finding]", stream: "Stream", files: "Sequence[tuple[str, bytes]]") -> None:
@@ -78,6 +82,9 @@ def _cause(finding: "Finding", document: "dict[str, Any]", values: Map) -> "tupl
         return None
     if finding.kind in _POLICY and labels.get("mlmesh.dev/policy") == "true":
         return _said(at, path, _policy_tokens(tokens))
+    other = _block(finding, item, tokens, at, path) or _caller(_value(item, tokens), at, path)
+    if other is not None:
+        return other
     found = _named(finding, item, at)
     if found is None:
         return None
@@ -119,6 +126,26 @@ def _said(start: Map, path: "Path", tokens: list[str]) -> "tuple[Path, Map | Lea
         at = at[token]
         path = (*path, token)
     return path, at
+
+
+def _block(
+    finding: "Finding", item: "dict[str, Any]", tokens: list[str], values: Map, path: "Path"
+) -> "tuple[Path, Map | Leaf] | None":
+    """The policy's block of a type of endpoint that a value is derived from, or the key in it."""
+    told = re.search(_BLOCK, finding.remedy)
+    found = _said(values, path, ["policy", *told[1].split(".")]) if told else None
+    return found and (_walk(found[1], found[0], _words(item, tokens)) or found)
+
+
+def _caller(principal: "Any", values: Map, path: "Path") -> "tuple[Path, Map | Leaf] | None":
+    """The caller who runs as a principal; by its name, as the defaults have it, where its account is not written."""
+    _, sign, account = principal.rpartition("/sa/") if isinstance(principal, str) else ("", "", "")
+    callers = values.get("callers")
+    for key, held in callers.items() if sign and isinstance(callers, Map) else ():
+        said = held.get("serviceAccount") if isinstance(held, Map) else None
+        if account == (f"{key}-sa" if said is None else said.plain()):
+            return (*path, "callers", key), held
+    return None
 
 
 def _walk(start: "Map | Leaf", path: "Path", tokens: "Iterable[str]") -> "tuple[Path, Map | Leaf] | None":
