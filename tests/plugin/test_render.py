@@ -58,7 +58,7 @@ def test_help_is_no_manifest(helm: Get, flag: str) -> None:
 def test_the_namespace_is_helms(helm: Get, tmp_path: Path, flag: list[str]) -> None:
     """Objects that name none are judged as in the namespace that Helm was told, in each spelling."""
     text = (CASES / "MLM701" / "bad.yaml").read_text().split("---\n", 1)[1].replace("namespace: ml", "")
-    done = render(helm("helm3"), "theirs", chart(tmp_path / "theirs", text), *flag)
+    done = render(helm("helm3"), "theirs", chart(tmp_path / "theirs", text), *flag, MLMESH_NAMESPACE="elsewhere")
     assert done.returncode == 1
     assert "Gateway ml/gw" in done.stderr
     done = render(

@@ -51,7 +51,7 @@ def render(arguments: "Sequence[str]", environment: "Mapping[str, str] | None" =
     stream = helm(["template", *arguments], environ)
     namespace = _namespace(arguments) or environ.get("HELM_NAMESPACE", "")
     if namespace:
-        environ.setdefault(NAMESPACE.variable, namespace)
+        environ[NAMESPACE.variable] = namespace
     done = subprocess.run([sys.executable, *POST], input=stream, stdout=subprocess.PIPE, env=environ, check=False)  # noqa: S603
     if done.returncode:
         return done.returncode
