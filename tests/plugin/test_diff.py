@@ -17,6 +17,8 @@ from dev.helm import Helm
 from dev.toolchain import ROOT
 from mlmesh.model.differences import Differences, FieldChange, ObjectChange, ObjectName
 from mlmesh.reports.markdown import MOST, markdown
+from mlmesh.values.comparison import compare_values
+from mlmesh.values.reading import read_values
 from tests.support.streams import run
 
 mlmesh = partial(run, command="mlmesh")
@@ -264,6 +266,15 @@ def test_markdown_is_below_the_limit_and_says_what_is_missing(count: int, text: 
     missing = re.search(r"\*\*(\d+) more lines are not shown\*\*", shown)
     assert len(inside) + (int(missing[1]) if missing else 0) == 2 * count
     assert bool(missing) == (count == 3000)
+
+
+def test_only_what_json_tells_apart_differs() -> None:
+    """Keys in another order in an item of a list are the same values; true and 1 are not."""
+    sides = [
+        read_values("a.yaml", text, layer="user", helm=4)
+        for text in (b"a: [{b: 1, c: 2}]\nd: 1", b"a: [{c: 2, b: 1}]\nd: true")
+    ]
+    assert [change.path for change in compare_values(*sides)] == [("d",)]
 
 
 def test_markdown_of_values_is_a_table(diff: Callable[..., str], tmp_path: Path) -> None:

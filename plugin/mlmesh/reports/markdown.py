@@ -22,7 +22,8 @@ def markdown(told: "Differences", *, most: int = MOST) -> str:
     head = f"### mlmesh: {sides[0]} → {sides[1]}\n\n"
     if not told:
         return f"{head}Nothing differs: {counts(told)}.\n" + "".join(f"\n> {_text(note)}\n" for note in told.notes)
-    head += f"**{len(told.values)} values differ**, " if told.values is not None else ""
+    if told.values is not None:
+        head += f"**{len(told.values)} value{' differs' if len(told.values) == 1 else 's differ'}**, "
     head += f"**objects:** {counts(told)}\n"
     head += "".join(f"\n> {_text(note)}\n" for note in told.notes)
     rows = [
