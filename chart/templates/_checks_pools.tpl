@@ -30,6 +30,9 @@
 {{- $errors = append $errors (printf "pools.%s.picker.serviceAccount: components.%s lets in only whom a rule names, so it must know as whom the picker asks" $name $pool.component) -}}
 {{- end -}}
 {{- end -}}
+{{- if and $pool.picker.create (has (int $pool.picker.port) (list 9003 9090)) -}}
+{{- $errors = append $errors (printf "pools.%s.picker.port: the picker has its health on 9003 and its metrics on 9090; take another" $name) -}}
+{{- end -}}
 {{- $own := dict -}}
 {{- if $pool.picker.create }}{{- $_ := set $own $pool.picker.name "picker.name" -}}{{- end -}}
 {{- with $pool.picker.scraped }}{{- $_ := set $own . "picker.scrape" -}}{{- end -}}

@@ -40,7 +40,7 @@ TEMPLATE = ("components", "training-jobs", "workload", "spec", "template")
         ((*POLICY, "loadBalancer"), None, True),
         ((*POLICY, "loadBalancer"), "LEAST_REQUEST", False),
         ((*POLICY, "loadBalancer"), {"consistentHash": "x"}, False),
-        ((*LISTENER, "tls"), None, True),
+        ((*LISTENER, "tls"), None, False),
         ((*LISTENER, "tls"), {"certificateRefs": "x"}, False),
         ((*LISTENER, "tls"), {"certificateRefs": None}, False),
         ((*LISTENER, "tls", "mode"), {"x": {}}, False),

@@ -230,3 +230,33 @@ def test_a_null_takes_back_a_mode(
     }
     assert render_once(*written(fields)) == render_once()
     assert "'/authorization/mode'" in refusal(*written({"authorization": {"mode": None}}))
+
+
+@pytest.mark.parametrize(
+    ("path", "taken", "refused"),
+    [
+        (
+            "routes.inference-route.hostnames",
+            [["a.example.com"], ["*.example.com"], ["a"]],
+            [["A.example.com"], ["https://a"], ["a:80"], ["a..b"], ["a."]],
+        ),
+        (
+            "components.inference-service.selector",
+            [{"app.kubernetes.io/name": "Chat_1.2"}, {"app": ""}],
+            [{"a b": "x"}, {"app": "a b"}, {"app": "a" * 64}],
+        ),
+        ("namespaces.serving.revision", ["", "1-31", "canary"], ["a b", "-"]),
+        ("policy.mesh.clusterDomain", ["cluster.local", "k8s"], ["cluster.local.", "a b", ""]),
+        ("policy.mesh.trustDomain", ["cluster.local", "td_1.example"], ["a b", "a/b", ""]),
+        ("gateways.ml-gateway.serviceAccount", ["", "gateway-sa"], ["Gateway", "a b"]),
+        ("gateways.ml-gateway.gatewayClassName", ["istio", "istio.example.com"], ["Istio", ""]),
+        ("models.inference-service.versionHeader", ["", "x-model-version", "X-Model"], ["x model", "x:y"]),
+    ],
+)
+def test_what_must_be_a_name_elsewhere_is_one(
+    schema: dict[str, Any], values: dict[str, Any], path: str, taken: list[Any], refused: list[Any]
+) -> None:
+    """What the API server would refuse at install, or Istio would take and never match, Helm refuses before."""
+    place, _, key = path.rpartition(".")
+    for value in taken + refused:
+        assert _valid(schema, _with(values, tuple(place.split(".")), key, value)) == (value in taken), value
