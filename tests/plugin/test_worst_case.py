@@ -227,3 +227,12 @@ def test_thirty_scenarios_of_derived_blocks_are_short_and_of_every_kind() -> Non
     assert any(scenario.large_body for scenario in found)
     assert max(scenario.requests for scenario in found) >= 3
     assert isinstance(found[0], Scenario)
+
+
+def test_as_many_tries_as_a_field_can_hold_are_reckoned_not_tried() -> None:
+    """Istio takes any 32-bit number of attempts; the time is what their tries and the waits between take together."""
+    most = 2**31 - 1
+    found = worst_case(retries(most, "1ms", "5xx"), client_tries=1, connect=0.0)
+    assert (found.runs, found.tries) == (most + 1, most + 1)
+    assert found.answer == pytest.approx((most + 1) * 0.001 + 0.025 + 0.05 + 0.1 + 0.2 + (most - 4) * 0.25)
+    assert worst_case({}, retries(most, "1ms", "5xx", "1s"), client_tries=1).tries == 1000

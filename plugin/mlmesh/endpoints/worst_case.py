@@ -15,7 +15,7 @@ The rules are Envoy's as Istio sets it up, seen on Envoy 1.40:
   to 0.5 s and 1 s between, and give one up after 600 s.
 """
 
-from math import inf
+from math import ceil, inf
 
 from mlmesh.model.retry_on import GRPC_WORDS, is_code
 from mlmesh.model.units import duration_ms
@@ -138,14 +138,17 @@ def _unanswered(proxies: "Sequence[_Proxy]", limit: float) -> tuple[float, int]:
     again = proxy.words & (_REPEATING if proxy.each < answered else {"5xx", "gateway-error", "504"})
     tries = proxy.tries if again and one < inf else 1
     bound = min(proxy.timeout, limit)
-    starts = [number * one for number in range(tries) if number == 0 or number * one < bound]
-    requests = sum(_unanswered(behind, min(proxy.each, bound - start))[1] for start in starts)
+    begun = tries if tries == 1 or one * tries < bound else max(1, ceil(bound / one))
+    requests = begun  # they can be very many
+    if behind:
+        requests = sum(_unanswered(behind, min(proxy.each, bound - number * one))[1] for number in range(begun))
     return min(proxy.timeout, tries * one + _waits(tries - 1)), requests
 
 
 def _waits(number: int) -> float:
     """The longest that the waits before so many retries take together."""
-    return sum(min(0.025 * float(2**index), 0.25) for index in range(number))
+    growing = min(number, 4)
+    return sum(0.025 * 2**index for index in range(growing)) + 0.25 * (number - growing)
 
 
 def _seconds(value: object) -> float:
