@@ -98,8 +98,9 @@ def post_render(
     release = Release(policy, stream.documents, as_it_is=as_it_is)
     if context:
         from mlmesh.graph.context import read_context
+        from mlmesh.roles import roles_elsewhere
 
-        read_context(release.context, context)
+        read_context(release.context, context, roles_elsewhere(policy))
     changes = Changes(resource_list, idle=as_it_is, planned=planned)
     workloads, routes, guards = _objects(stream, release, changes)
 

@@ -148,7 +148,7 @@ def _unanswered(proxies: "Sequence[_Proxy]", limit: float) -> tuple[float, int]:
 def _waits(number: int) -> float:
     """The longest that the waits before so many retries take together."""
     growing = min(number, 4)
-    return sum(0.025 * 2**index for index in range(growing)) + 0.25 * (number - growing)
+    return sum(0.025 * 2.0**index for index in range(growing)) + 0.25 * (number - growing)
 
 
 def _seconds(value: object) -> float:

@@ -15,7 +15,7 @@ ENDPOINT = "mlmesh.dev/endpoint"  # the annotation of a route, a pool or a Servi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     from mlmesh.graph.hosts import Entries
@@ -265,12 +265,13 @@ class Inventory:
             self._entries = len(kept), Entries(kept)
         return self._entries[1]
 
-    def add_all(self, items: "Iterable[KubeObject]") -> None:
-        """Take objects of every kind."""
+    def add_all(self, items: "Iterable[KubeObject]", role: "Callable[[PodTemplate], str] | None" = None) -> None:
+        """Take objects of every kind; ``role`` tells that of a pod."""
         items = list(items)
         self.add(items)
         for item in items:
-            self.add_pods(pod_templates(item))
+            pods = pod_templates(item)
+            self.add_pods(pods, [role(pod) for pod in pods] if role else ())
 
     def of(self, item: KubeObject) -> str:
         """The object's namespace, or the set's own where it has none; empty where nobody knows."""

@@ -166,7 +166,7 @@ def open_writes(release: "Release") -> "Iterator[Violation]":
 
     Source: mlflow/mlflow issue 23500.
     """
-    guarded = [pods for pods in release.own.pods if pods.role in WRITES]
+    guarded = [pods for pods in release.pods() if pods.role in WRITES]
     if not guarded:
         return
     own = set(map(id, release.of("security.istio.io", "AuthorizationPolicy")))

@@ -138,15 +138,16 @@ def wildcard_hides_host(release: "Release") -> "Iterator[Violation]":
     """
     wild: dict[tuple[str, str], list[tuple[str, Route]]] = {}
     narrow: dict[tuple[str, str], dict[str, Route]] = {}
-    for item in release.of(ISTIO, "VirtualService"):
+    own = set(map(id, release.of(ISTIO, "VirtualService")))
+    for item in release.known(ISTIO, "VirtualService"):
         route = route_of(item, release)
         closed = _is_closed(route)
         for parent in route.parents if closed or "*" in "".join(route.hosts) else ():
             place = (parent.namespace, parent.name)
             for host in route.hosts if parent.kind == "Gateway" else ():
-                if host.startswith("*"):
+                if host.startswith("*") and id(item) in own:
                     wild.setdefault(place, []).append((host, route))
-                elif closed:
+                elif closed and not host.startswith("*"):
                     narrow.setdefault(place, {})[host] = route
     gateways = Gateways(release) if wild and narrow else None
     for place in wild if gateways else ():

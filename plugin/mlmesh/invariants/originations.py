@@ -3,8 +3,8 @@
 from mlmesh.graph.fields import at, entries, mapping, policies
 from mlmesh.graph.hosts import covers
 from mlmesh.graph.outside import is_outside
-from mlmesh.graph.pickers import picked
-from mlmesh.graph.route import ISTIO
+from mlmesh.graph.pools import POOL_GROUP, picker
+from mlmesh.graph.route import ISTIO, POOL
 from mlmesh.graph.routes import routes
 from mlmesh.invariants.rule import OBJECT, Rule, Violation
 from mlmesh.model.findings import WARNING
@@ -54,7 +54,7 @@ def tls_without_ca(release: "Release") -> "Iterator[Violation]":
 
 def _through_gateways(release: "Release") -> set[str]:
     """The hosts to which gateways send, which do have credentials, and the pickers that they ask."""
-    return {each.host for each in picked(release)} | {
+    return {release.host(picker(pool)[0], release.namespace(pool)) for pool in release.known(POOL_GROUP, POOL)} | {
         backend.host
         for route in routes(release)
         if any(parent.kind == "Gateway" for parent in route.parents)

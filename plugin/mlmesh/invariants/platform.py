@@ -149,7 +149,7 @@ class _Asked:
 
 
 def _monitored(release: "Release") -> bool:
-    return not release.kinds.isdisjoint(("ServiceMonitor", "PodMonitor"))
+    return not (release.kinds | release.context.kinds).isdisjoint(("ServiceMonitor", "PodMonitor"))
 
 
 def _named(source: "dict[str, Any]") -> "list[tuple[str, str] | None]":

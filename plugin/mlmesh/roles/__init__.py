@@ -13,8 +13,10 @@ from mlmesh.policy.defaults import PROXY_ROLES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
+
+    from mlmesh.policy.settings import Policy
 
 LABEL = "mlmesh.dev/role"
 
@@ -68,6 +70,19 @@ def role_of(pod: PodTemplate, release: Release) -> Role:
         rule = f"the {source} goes first" if lost[1] != source else f"the first {source} counts"
         return Role(role, f"{source} {told}", f"{lost[1]} {lost[2]} says {lost[0]}; {rule}")
     return Role()
+
+
+def roles_elsewhere(policy: "Policy") -> "Callable[[PodTemplate], str]":
+    """Tells the roles of pods that are none of the release's: what is wrong with these is somebody else's to mend."""
+    nobody = Release(policy)
+
+    def role(pod: PodTemplate) -> str:
+        try:
+            return role_of(pod, nobody).name
+        except InputError:
+            return ""
+
+    return role
 
 
 def _components(pod: PodTemplate, labels: "dict[str, Any]", release: Release) -> list[tuple[str, str]]:
