@@ -201,7 +201,9 @@ def _cut(sheet: "Sheet", entries: "list[tuple[int, Any]]", gone: "set[int]") -> 
             continue
         if sheet.leads(start):
             last = sheet.line_start(start)
-            sheet.splice(last, sheet.after(node), "")
+            end = sheet.after(node)
+            stays = next((entries[each][1] for each in range(index - 1, -1, -1) if each not in gone), None)
+            sheet.splice(last, end if stays is None else sheet.taken_in(stays, end, start - last), "")
             continue
         skip = next((each for each in range(index, len(entries)) if each not in gone), -1)
         if skip < 0:

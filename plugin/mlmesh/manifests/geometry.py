@@ -82,6 +82,30 @@ class Sheet:
         leaf = _last_leaf(node)
         return _is_block_scalar(leaf) and leaf_end(leaf) == len(self.text) and not self.text.endswith("\n")
 
+    def taken_in(self, node: "Any", at: int, column: int) -> int:
+        """Where the lines from ``at`` on end that a node which ends in a block scalar takes in once it is next to them.
+
+        They are comments as deep as its text, and blank lines where it keeps them. Its text is deeper than ``column``.
+        """
+        leaf = _last_leaf(node)
+        if not _is_block_scalar(leaf):
+            return at
+        below = self.line_end(leaf.start_mark.index)
+        header = self.text[leaf.start_mark.index : below].partition(" #")[0].split()[-1]
+        filled = [line for line in self.text[below : leaf.end_mark.index].splitlines() if line.strip(" ")]
+        told = not filled or any(sign.isdigit() for sign in header)
+        depth = column + 1 if told else len(filled[0]) - len(filled[0].lstrip(" "))
+        end = at
+        while at < len(self.text):
+            at, line = self.line_end(at), self.text[at : self.line_end(at)].rstrip("\r\n")
+            indent = len(line) - len(line.lstrip(" "))
+            blank = indent == len(line)
+            if not blank and indent < depth:
+                break
+            if not blank or indent > depth or "+" in header:
+                end = at
+        return end
+
     def add_lines(self, at: int, lines: str) -> None:
         """Puts whole lines (no break at their end) where a line begins, or behind a text that has no last break."""
         if at == len(self.text) and at and self.text[at - 1] != "\n":
@@ -120,7 +144,8 @@ def _last_leaf(node: "Any") -> "Any":
     while True:
         if type(node) is MappingNode and not node.flow_style and node.value:
             key, node = node.value[-1]
-            if node.start_mark.index == node.end_mark.index and node.start_mark.line > key.end_mark.line:
+            below = node.start_mark.line > key.end_mark.line or _is_block_scalar(key)
+            if below and node.start_mark.index == node.end_mark.index:
                 raise NotEditableError("a key written with `?`", remedy="write it as `key: value`", node=key)
         elif type(node) is SequenceNode and not node.flow_style and node.value:
             node = node.value[-1]

@@ -216,6 +216,19 @@ CASES: list[tuple[str, str, list["Operation"], str]] = [
         'a: # c\n  - 1\nb: "y" # d\ne: {f: 2 # h\n}\n',
     ),
     (
+        "blank lines behind what goes do not become text of a block scalar that keeps its own",
+        "a: |+ # c\n  t\n\nb: 1\n\nc: 2\n\n# d\nd: |\n  t\ne: 3\n\nf: 4\n",
+        [remove("/b"), remove("/c"), remove("/e")],
+        "a: |+ # c\n  t\n\n# d\nd: |\n  t\n\nf: 4\n",
+    ),
+    (
+        "nor do comments as deep as its text",
+        "x:\n  - a: |-\n      t\n    b:\n      c: 1\n\n      # c\n    # b\n"
+        "  - >2\n    t\n  - 3\n    # 3\n  # 4\n  - 4\n",
+        [remove("/x/0/b"), remove("/x/2")],
+        "x:\n  - a: |-\n      t\n    # b\n  - >2\n    t\n  # 4\n  - 4\n",
+    ),
+    (
         "values with tags and unused anchors are replaced with them",
         "a: !!str 1\nb: &x\n  c: 1\nd: &y [1]\ne: !!null\n",
         [replace("/a", "z"), replace("/b", 2), replace("/d", {"f": 3}), replace("/e", "g")],
