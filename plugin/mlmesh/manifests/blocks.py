@@ -42,7 +42,7 @@ def _map(sheet: "Sheet", tree: "Tree", branch: Branch) -> None:
             _value(sheet, tree, node.value[own], change)
         elif isinstance(change, Fresh):
             new.append((key, change.value))
-    if (new and sheet.is_explicit(first)) or (gone and any(sheet.is_explicit(node.value[at][0]) for at in gone)):
+    if (new or gone) and any(sheet.is_explicit(key_node) for key_node, _ in node.value):
         raise NotEditableError("a key written with `?`", remedy="write it as `key: value`", node=node)
     end = None
     if gone:
