@@ -91,6 +91,21 @@ def test_one_sidecar_for_pods_that_two_components_name(render: Render, written: 
     assert "inference-v1" not in {key(sidecar)[2] for sidecar in kinds(objects, "Sidecar")}
 
 
+def test_who_calls_nobody_keeps_its_namespace_beside_others_of_its_pods(render: Render, written: Written) -> None:
+    """What a component does not say that it calls, the calls of another for the same pods do not cut."""
+    version = {"role": "inference", "namespace": "serving", "selector": {"app": "inference-service", "version": "v1"}}
+    calls = {"calls": {"components": {"training-jobs": True}}}
+    everything = ["./*", "istio-system/*", "ml-training/training-jobs.ml-training.svc.cluster.local", "observability/*"]
+    for components in (
+        {"inference-service": calls, "inference-v1": version},
+        {"inference-v1": {**version, **calls}},
+    ):
+        (egress,) = find(render(*written({**ON, "components": components})), "Sidecar", "inference-service")["spec"][
+            "egress"
+        ]
+        assert egress["hosts"] == everything
+
+
 def test_hosts_outside(render: Render, written: Written) -> None:
     """Each host is an entry for the namespace that calls it, with every port; a wildcard has no address."""
     hub: dict[str, Any] = {"hub.example.com": {}, "*.cdn.example.com": {}}
