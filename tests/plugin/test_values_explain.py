@@ -86,6 +86,17 @@ def test_what_comes_by_twice_is_told_once(folder: Path) -> None:
     assert (gone["path"], gone["value"], *place(gone)) == ("sub.gone", 2, "app/values.yaml", 1)
 
 
+def test_a_dependency_that_is_not_there_is_told(folder: Path) -> None:
+    """Before `helm dependency build` a checkout has none of its values, which are then not taken for all there are."""
+    (folder / "app" / "Chart.yaml").write_text(
+        "apiVersion: v2\nname: app\nversion: 1.0.0\ndependencies: [{name: sub, version: 1.0.0, condition: sub.on}]\n"
+    )
+    (note,) = told(folder, "app")["notes"]
+    assert note.startswith("app/Chart.yaml: the dependency sub is not in charts/")
+    write_chart(folder / "app" / "charts" / "sub", {"port": 8080})
+    assert told(folder, "app")["notes"] == []
+
+
 def test_a_variable_sets_what_the_option_does() -> None:
     """Blanks are part of a value, and commas part several, as Helm has it."""
     done = mlmesh("values", "explain", MLMESH_SET="a=b c,d=1", MLMESH_SET_JSON='e={"f": [1, 2]}')

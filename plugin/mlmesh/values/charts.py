@@ -48,6 +48,12 @@ class Chart:
             Chart(os.path.join(place, "charts", folder), below, helm, notes)
             for folder, below in _subcharts(place, files)
         ]
+        there = {child.name for child in self.dependencies}
+        notes += [
+            f"{told}: the dependency {name} is not in charts/, and its values are not here: helm dependency build"
+            for name in dict.fromkeys(each.get("name") for each in self.requirements)
+            if name not in there
+        ]
 
     def called(self, name: str) -> "Chart":
         """The same chart under another name."""

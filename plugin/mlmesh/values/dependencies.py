@@ -2,6 +2,7 @@
 
 from mlmesh.model.values import Leaf, Map, Origin
 from mlmesh.values.coalesce import Coalesced
+from mlmesh.values.versions import allows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,10 +20,9 @@ def settle(chart: "Chart", values: Map, helm: int) -> None:
 def _enable(chart: "Chart", values: Map, helm: int, prefix: str) -> None:
     if not chart.requirements:
         return
-    listed = {requirement.get("name") for requirement in chart.requirements}
-    found = [child for child in chart.dependencies if child.name not in listed]
+    found = [child for child in chart.dependencies if not any(_is_of(child, each) for each in chart.requirements)]
     for requirement in chart.requirements:
-        child = next((child for child in chart.dependencies if child.name == requirement.get("name")), None)
+        child = next((child for child in chart.dependencies if _is_of(child, requirement)), None)
         if child is not None:
             found.append(child.called(_name(requirement)))
     chart.dependencies = found
@@ -32,6 +32,11 @@ def _enable(chart: "Chart", values: Map, helm: int, prefix: str) -> None:
     chart.requirements = [each for each in chart.requirements if _name(each) not in off]
     for child in chart.dependencies:
         _enable(child, merged, helm, f"{prefix}{child.name}.")
+
+
+def _is_of(child: "Chart", requirement: "dict[str, Any]") -> bool:
+    """Whether charts/ has it for this requirement: of one chart there may be several versions, under aliases."""
+    return child.name == requirement.get("name") and allows(str(requirement.get("version") or ""), child.version)
 
 
 def _name(requirement: "dict[str, Any]") -> str:
