@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from mlmesh.manifests.objects import KubeObject
 
 _DRY_RUN = "istio.io/dry-run"
+# A source's fields that name callers, each with the one that excepts them.
+EXCEPTING = {"principals": "notPrincipals", "serviceAccounts": "notServiceAccounts", "namespaces": "notNamespaces"}
 
 
 class Guards:
@@ -186,11 +188,19 @@ def _may(rule: "dict[str, Any]", callers: "Collection[tuple[str, str]]", domain:
 def _names(source: "dict[str, Any]", callers: "Collection[tuple[str, str]]", domain: str) -> bool:
     if source.get("requestPrincipals") or source.get("remoteIpBlocks") or source.get("ipBlocks"):
         return False  # who proves something besides: not everybody behind a gateway
+    return any(_fits(source, alone, domain) for alone in [[caller] for caller in callers] or [[]])
+
+
+def _fits(source: "dict[str, Any]", callers: "list[tuple[str, str]]", domain: str) -> bool:
+    """The same of one caller, or of one who proves no identity."""
     named = [("principals", principals(callers, domain))]
     named += [("serviceAccounts", [f"{namespace}/{account}" for namespace, account in callers])]
     named += [("namespaces", [namespace for namespace, _ in callers])]
     return all(
-        any(is_path(name, str(pattern)) for name in names for pattern in entries(source[field]))
+        (not source.get(field) or _any_is(names, source[field])) and not _any_is(names, source.get(EXCEPTING[field]))
         for field, names in named
-        if source.get(field)
     )
+
+
+def _any_is(names: list[str], patterns: object) -> bool:
+    return any(is_path(name, str(pattern)) for name in names for pattern in entries(patterns))

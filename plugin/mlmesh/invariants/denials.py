@@ -1,6 +1,6 @@
 """Requests that AuthorizationPolicies refuse though something in the release sends them: MLM402, 403."""
 
-from mlmesh.graph.authorization import is_path, overlaps, policies_of, principals
+from mlmesh.graph.authorization import EXCEPTING, is_path, overlaps, policies_of, principals
 from mlmesh.graph.backends import pods_behind
 from mlmesh.graph.fields import at, entries, mapping, maps
 from mlmesh.graph.gateways import ISTIO_CLASSES, Gateways, accounts, gateway_class
@@ -74,8 +74,19 @@ def _origins(rule: "dict[str, Any]") -> "list[dict[str, Any]]":
     return [mapping(each.get("source")) for _, each in maps(rule.get("from"))] or [{}]
 
 
+def _excepts(policy: "KubeObject") -> bool:
+    rules = [rule for _, rule in maps(at(policy.data, "spec.rules"))]
+    return any(any(source.get(key) for key in EXCEPTING.values()) for rule in rules for source in _origins(rule))
+
+
 def _is_said(source: "dict[str, Any]", caller: "tuple[str, str]", domain: str) -> bool:
-    return source.keys() <= {"principals", "serviceAccounts", "namespaces"} and may_be(source, {caller}, domain)
+    """Whether a source surely names a caller, and does not except it."""
+    excepted = [{field: source[key]} for field, key in EXCEPTING.items() if source.get(key)]
+    return (
+        source.keys() <= {*EXCEPTING, *EXCEPTING.values()}
+        and may_be(source, {caller}, domain)
+        and not any(may_be(each, {caller}, domain) for each in excepted)
+    )
 
 
 def _callers(route: "Route", gateways: Gateways, release: "Release") -> "Callers":
@@ -106,13 +117,15 @@ def _refused(route: "Route", rule: "RouteRule", callers: "Callers", release: "Re
                     rule.pointer,
                     f"the gateway calls {pods.title}, and {refusing.title} denies it every request: each by this rule "
                     f"is answered 403",
-                    f"name in {refusing.title} what is to be refused, by paths or methods under to",
+                    f"name in {refusing.title} what is to be refused, by paths or methods under to"
+                    + (f"; or {' and '.join(_identities(callers, domain))} beside those that it excepts")
+                    * _excepts(refusing),
                     severity=release.weight(pods.namespace),
                     evidence=f"{pods.title} {refusing.title}",
                 )
             elif policies and not any(_lets(policy, asked, callers, domain) for policy in policies):
                 told.add(pods.title)
-                who = [f"{domain}/ns/{namespace}/sa/{account}" for namespace, account in sorted(callers)]
+                who = _identities(callers, domain)
                 paths = ", ".join(dict.fromkeys(path for _, path, _ in asked if path)) or "any path"
                 yield Violation(
                     route.owner,
@@ -124,6 +137,10 @@ def _refused(route: "Route", rule: "RouteRule", callers: "Callers", release: "Re
                     severity=release.weight(pods.namespace),
                     evidence=pods.title,
                 )
+
+
+def _identities(callers: "Callers", domain: str) -> list[str]:
+    return [f"{domain}/ns/{namespace}/sa/{account}" for namespace, account in sorted(callers)]
 
 
 def _titles(policies: "list[KubeObject]") -> str:
