@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mlmesh.graph.release import Release
     from mlmesh.graph.route import Route
     from mlmesh.manifests.objects import KubeObject
+    from mlmesh.manifests.stream import Document
     from mlmesh.model.patches import Operation
 
 
@@ -172,6 +173,7 @@ def breaker_cannot_eject(release: "Release") -> "Iterator[Violation]":
     Source: envoyproxy/envoy pull request 27909; istio/istio pilot/pkg/networking/core/cluster_traffic_policy.go
     applyOutlierDetection.
     """
+    scalers = release.holding(*SCALERS)
     for item in release.of(ISTIO, "DestinationRule"):
         host = release.host(str(at(item.data, "spec.host")), release.namespace(item))
         namespace, selector = release.service(host)
@@ -183,7 +185,7 @@ def breaker_cannot_eject(release: "Release") -> "Iterator[Violation]":
             if type(percent) is not int or percent >= ENOUGH:
                 continue
             pods = list(release.selected(namespace, {**mapping(selector), **labels}))
-            count = _count(pods, release)
+            count = _count(pods, scalers)
             if count < 2 or 100 / count <= percent:
                 continue
             set_ = "maxEjectionPercent" in outlier
@@ -211,12 +213,12 @@ def _ejects(outlier: "dict[str, Any]") -> bool:
     return outlier.get("consecutive5xxErrors") != 0 or bool(outlier.get("consecutiveGatewayErrors"))
 
 
-def _count(pods: "list[Pods]", release: "Release") -> int:
+def _count(pods: "list[Pods]", scalers: "list[Document]") -> int:
     """How many pods there are; 0 where that is not known, or something scales them."""
     if not pods or any(each.replicas is None for each in pods):
         return 0
     names = [each.name.encode() for each in pods]
-    if any(document.mentions(name) for document in release.holding(*SCALERS) for name in names):
+    if any(document.mentions(name) for document in scalers for name in names):
         return 0
     return sum(each.replicas or 0 for each in pods)
 
