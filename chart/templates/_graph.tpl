@@ -27,7 +27,7 @@ refuses>. One without rules has it for the tokens that it reads, and for its met
 selector, refuse who asks for them. */ -}}
 {{- define "ml-mesh.hasPolicy" -}}
 {{- $rules := include "ml-mesh.anyOn" (get .component .list | default dict) -}}
-{{- $asked := and (eq .list "accepts") (include "ml-mesh.isAsked" .) -}}
+{{- $asked := and (eq .list "accepts") (not $rules) (include "ml-mesh.isAsked" .) -}}
 {{- $metrics := and $asked (or (get .root.Values.authorization.defaultDeny .component.namespace) (not (include "ml-mesh.letsIn" .))) -}}
 {{- $reads := and (eq .list "accepts") (include "ml-mesh.readsTokens" (dict "root" .root "map" "components" "name" .name)) -}}
 {{- if or $rules $metrics $reads }}true{{ end -}}
