@@ -69,7 +69,8 @@
 {{- $ports := list }}
 {{- range $port := . }}
 {{- $number := include "ml-mesh.containerPort" (dict "component" $component "port" $port) | int }}
-{{- $ports = append $ports (dict "port" $number "protocol" "TCP") }}
+{{- $settings := get ($component.ports | default dict) (toString $port) | default dict }}
+{{- $ports = append $ports (dict "port" $number "protocol" ($settings.protocol | default "TCP")) }}
 {{- end }}
 {{- /* By the last one callers in ambient mode come. */}}
 {{- $_ := set $admitted "ports" (append $ports (dict "port" 15008 "protocol" "TCP")) }}

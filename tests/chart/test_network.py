@@ -43,6 +43,17 @@ def test_none_unless_asked_for(render: Render, written: Written) -> None:
     assert kinds(render(*written(off)), "NetworkPolicy") == []
 
 
+def test_a_rule_is_for_the_protocol_of_its_ports(render: Render, written: Written) -> None:
+    """A port of UDP is let in as such."""
+    ports_ = {"udp-stats": {"port": 8125, "protocol": "UDP"}, "http": {"port": 8080}}
+    accepts = {"all": {"components": {"training-jobs": True}, "ports": ["udp-stats", "http", 9000]}}
+    component = {"ports": ports_, "accepts": accepts}
+    policy = find(
+        render(*written({**INGRESS, "components": {"feature-store": component}})), "NetworkPolicy", "feature-store"
+    )
+    assert policy["spec"]["ingress"][-1]["ports"] == [{"port": 8125, "protocol": "UDP"}, *ports(8080, 9000, 15008)]
+
+
 def test_who_is_accepted_reaches_the_pods(render: Render, written: Written) -> None:
     """Callers by namespace, gateways and components by their pods, on the rule's ports; the sidecar's stay open."""
     accepts = {
