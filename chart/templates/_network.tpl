@@ -1,10 +1,11 @@
 {{- /* The rules of NetworkPolicies. They see pods and ports, not identities: those are left to AuthorizationPolicies. */ -}}
 
-{{- /* A peer: pods of one namespace as YAML: dict "root" $ "key" <key of .Values.namespaces> "labels" <map, or nil for all>. */ -}}
+{{- /* A peer: pods of one namespace as YAML: dict "root" $ "key" <key of .Values.namespaces> or "name" <its name> "labels" <map,
+or nil for all>. */ -}}
 {{- define "ml-mesh.peer" -}}
 - namespaceSelector:
     matchLabels:
-      kubernetes.io/metadata.name: {{ include "ml-mesh.namespace" . | toYaml }}
+      kubernetes.io/metadata.name: {{ .name | default (include "ml-mesh.namespace" (dict "root" .root "key" (default "" .key))) | toYaml }}
   {{- with .labels }}
   podSelector:
     matchLabels:
@@ -82,7 +83,7 @@
 {{- end -}}
 
 {{- /* The pods behind hosts that a component calls, as a JSON list of dicts with key and labels: dict "root" $ "call" <an item
-of ml-mesh.calls>. Of a host that is no component's only the namespace is known. */ -}}
+of ml-mesh.calls>. Of a host that is no component's only the namespace is known, by its key or, of a full name, its name. */ -}}
 {{- define "ml-mesh.calledPods" -}}
 {{- $root := .root -}}
 {{- $hosts := list -}}
@@ -105,6 +106,8 @@ of ml-mesh.calls>. Of a host that is no component's only the namespace is known.
 {{- $pods = append $pods (dict "key" .key "labels" $component.selector) -}}
 {{- else if not (contains "." .host) -}}
 {{- $pods = append $pods (dict "key" .key) -}}
+{{- else if hasSuffix (printf ".svc.%s" $root.Values.policy.mesh.clusterDomain) .host -}}
+{{- $pods = append $pods (dict "name" (splitList "." .host | rest | first)) -}}
 {{- end -}}
 {{- end -}}
 {{- $pods | uniq | toJson -}}

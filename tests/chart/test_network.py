@@ -43,6 +43,19 @@ def test_none_unless_asked_for(render: Render, written: Written) -> None:
     assert kinds(render(*written(off)), "NetworkPolicy") == []
 
 
+def test_a_host_of_another_namespace_is_reached_by_its_full_name(render: Render, written: Written) -> None:
+    """A version's host may be anywhere in the cluster; one outside it says no namespace."""
+    versions = {
+        "a": {"host": "a.elsewhere.svc.cluster.local", "weight": 50},
+        "b": {"host": "b.example.com", "weight": 50},
+    }
+    model = {"namespace": "serving", "versions": {name: {"port": 80, **own_} for name, own_ in versions.items()}}
+    calls = {"model-registry": {"calls": {"models": {"m": True}}}}
+    objects = render(*written({**BOTH, "components": calls, "models": {"m": model}}))
+    egress = find(objects, "NetworkPolicy", "model-registry")["spec"]["egress"]
+    assert egress[3:] == [{"to": [namespace("ml-serving")]}, {"to": [namespace("elsewhere")]}]
+
+
 def test_a_rule_is_for_the_protocol_of_its_ports(render: Render, written: Written) -> None:
     """A port of UDP is let in as such."""
     ports_ = {"udp-stats": {"port": 8125, "protocol": "UDP"}, "http": {"port": 8080}}
