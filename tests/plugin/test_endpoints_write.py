@@ -261,3 +261,11 @@ def test_a_null_is_no_field_of_the_users_own() -> None:
     assert written["spec"]["http"] == [{**served, "timeout": "30s", "retries": {"attempts": 3, "perTryTimeout": "10s"}}]
     cart = {**item, "spec": {"hosts": ["a"], "http": [{"timeout": None, "route": [{"destination": {"host": "a"}}]}]}}
     assert b"".join(rendered(yaml.safe_dump(cart)).output) == yaml.safe_dump(cart).encode()
+
+
+def test_an_annotation_that_names_admin_besides_gets_the_block_of_the_others() -> None:
+    """Whoever lists all that a server has names what is to be denied, too: it has no block to choose."""
+    rule = {"backendRefs": [{"name": "llm", "port": 80}]}
+    named = http_route(rule, **{"mlmesh.dev/endpoint": "admin, chat"})
+    assert blocks(named) == blocks(http_route(rule, **{"mlmesh.dev/endpoint": "chat"})) != [{}]
+    assert blocks(http_route(rule, **{"mlmesh.dev/endpoint": "admin"})) == [{}]

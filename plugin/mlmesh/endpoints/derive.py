@@ -44,12 +44,13 @@ def fields(
     names in the policy are of ``namespace``.
 
     Several types or hosts: the block of the type whose repetition costs most, and of equals the one with the longest
-    perTryTimeout; the timeout is the longest of all. ``0s`` and null in the policy leave a field out (Istio refuses
+    perTryTimeout; the timeout is the longest of all. ``admin``, which is to be denied, counts alone. ``0s`` and null in the policy leave a field out (Istio refuses
     ``timeout: 0s``).
     """
     names = hosts_with_objectives(policy, hosts, namespace)
     routes = routes_with_objectives(policy, *route)
-    blocks = [(kind, _block(kind, policy, name, routes, grpc=grpc)) for kind in types for name in names]
+    served = [kind for kind in types if kind.name != "admin"] or types
+    blocks = [(kind, _block(kind, policy, name, routes, grpc=grpc)) for kind in served for name in names]
     kind, strictest = max(blocks, key=lambda pair: (STRICTNESS.index(pair[0].retry), _ms(pair[1], "perTryTimeout")))
     if len(blocks) == 1:
         return strictest

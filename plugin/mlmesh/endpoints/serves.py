@@ -111,7 +111,7 @@ def told(backend: Backend, release: Release, servers: "Callable[[], Servers] | N
 
 def named(item: KubeObject, key: str) -> "tuple[EndpointType, ...]":
     """The types that an object's annotation names, with commas between them. Raises InputError for one unknown."""
-    names = [name.strip() for name in str(item.annotations()[key]).split(",")]
+    names = [name.strip() for name in str(item.annotations()[key] or "").split(",")]
     for name in names:
         if name not in TYPES:
             where = pointer("metadata", "annotations", key)
