@@ -233,6 +233,7 @@ def test_json_of_a_cluster_is_yaml() -> None:
         ({"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["b"]}]}, {"a": "b"}, False),
         ({"matchExpressions": [{"key": "a", "operator": "Exists"}]}, {"a": ""}, True),
         ({"matchExpressions": [{"key": "a", "operator": "DoesNotExist"}]}, {"a": ""}, False),
+        ({"matchExpressions": [{"key": ["a"], "operator": "In", "values": 5}]}, {"a": "b"}, False),
     ],
 )
 def test_a_selector_takes_what_kubernetes_takes(selector: dict[str, Any], labels: dict[str, Any], taken: bool) -> None:

@@ -51,7 +51,7 @@ def selects(selector: "dict[str, Any]", labels: "dict[str, Any]") -> bool:
 
 
 def _holds(expression: "dict[str, Any]", labels: "dict[str, Any]") -> bool:
-    key, operator = expression.get("key"), expression.get("operator")
+    key, operator = str(expression.get("key")), expression.get("operator")
     if operator == "Exists":
         return key in labels
     if operator == "DoesNotExist":

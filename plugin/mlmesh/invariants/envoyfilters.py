@@ -91,7 +91,7 @@ def envoyfilter_operation(release: "Release") -> "Iterator[Violation]":
                     severity=WARNING if patch.get("applyTo") == BOOTSTRAP else "",  # older ones did
                     evidence=f"{patch.get('applyTo')} {at(patch, 'patch.operation')}",
                 )
-            elif at(patch, "patch.operation") in _RELATIVE:
+            elif str(at(patch, "patch.operation")) in _RELATIVE:
                 relative.append((index, patch))
         if relative:
             yield from _ordered(item, relative, adders, release)
