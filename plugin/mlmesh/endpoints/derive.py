@@ -44,8 +44,8 @@ def fields(
     names in the policy are of ``namespace``.
 
     Several types or hosts: the block of the type whose repetition costs most, and of equals the one with the longest
-    perTryTimeout; the timeout is the longest of all. ``admin``, which is to be denied, counts alone. ``0s`` and null in the policy leave a field out (Istio refuses
-    ``timeout: 0s``).
+    perTryTimeout; the timeout is the longest of all. ``admin``, which is to be denied, counts alone. ``0s`` and null in
+    the policy leave a field out (Istio refuses ``timeout: 0s``).
     """
     names = hosts_with_objectives(policy, hosts, namespace)
     routes = routes_with_objectives(policy, *route)
