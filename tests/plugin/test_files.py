@@ -67,11 +67,22 @@ def test_a_report_is_written_where_a_link_leads(tmp_path: Path) -> None:
 )
 def test_the_file_is_named_whose_object_cannot_be_taken(tmp_path: Path, text: str, said: str) -> None:
     """Of a folder of files nobody looks through all of them for the nineteenth document."""
-    (tmp_path / "a.yaml").write_text(BAD)
+    (tmp_path / "a.yaml").write_text(f"{BAD}---\n# nothing\n---\n{BAD}")
     (tmp_path / "b.yaml").write_text(text)
     done = check(str(tmp_path))
     assert (done.returncode, done.stdout) == (2, b"")
     assert f"{tmp_path}/b.yaml, {said}" in done.stderr.decode()
+
+
+def test_of_two_policies_the_second_is_told_with_its_file(tmp_path: Path) -> None:
+    """Each file alone can be taken."""
+    for name in ("a", "b", "c"):
+        kind = "MeshPolicy" if name > "a" else "Gateway"
+        text = f"# {name}\napiVersion: mlmesh.dev/v1alpha1\nkind: {kind}\nmetadata: {{name: {name}}}\nspec: {{}}\n"
+        (tmp_path / f"{name}.yaml").write_text(text)
+    done = check(str(tmp_path))
+    assert done.returncode == 2
+    assert f"{tmp_path}/c.yaml, document 0 (MeshPolicy c), line 1\n" in done.stderr.decode()
 
 
 @pytest.mark.parametrize("sign", [b"\0", b"\xff", b"\xc3("])

@@ -1,7 +1,6 @@
 """A stream beside a cluster: what of the cluster is context to it, and what its findings weigh then."""
 
 import json
-from functools import partial
 
 from mlmesh.commands.injector import read_injector, unserved
 from mlmesh.commands.inputs import Inputs
@@ -54,11 +53,10 @@ class Cluster:
         """
         held = None
         if inputs is not None:
-            reading = partial(Held, policies=policies, namespace=namespace, default=self.live.namespace)
             try:
-                held = reading(inputs.stream)
+                held = Held(inputs.stream, policies, namespace=namespace, default=self.live.namespace)
             except InputError as error:
-                inputs.blame(error, reading)
+                inputs.blame(error)
                 raise
         self.live.namespace = held.namespace if held else namespace or self.live.namespace
         items = read(self._kubectl, self.live, held.namespaces if held else [self.live.namespace])

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mlmesh.model.findings import Finding
-    from mlmesh.post_renderer import Result
 
 HELP = """\
 Hold manifests against the invariants. Files, folders (all .yaml, .yml and .json in them) and standard input together
@@ -137,21 +136,18 @@ def _judge(asked: SimpleNamespace) -> "tuple[list[Finding], str]":
     inputs, held, namespace = _inputs(asked, policy)
     context += held
 
-    def rendered(stream: bytes) -> "Result":
-        return post_render(
-            stream,
-            policy,
-            context=context,
-            namespace=namespace,
-            as_it_is=not asked.post_render,
-            require_stamp=asked.require_stamp,
-        )
-
     def judged() -> "list[Finding]":
         try:
-            result = rendered(inputs.stream)
+            result = post_render(
+                inputs.stream,
+                policy,
+                context=context,
+                namespace=namespace,
+                as_it_is=not asked.post_render,
+                require_stamp=asked.require_stamp,
+            )
         except InputError as error:
-            inputs.blame(error, rendered)
+            inputs.blame(error)
             raise
         asked.nothing = not result.stream.documents and not asked.cluster
         if values:

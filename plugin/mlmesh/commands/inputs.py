@@ -1,6 +1,8 @@
 """Files, folders and standard input as one release, and the way back from its lines to theirs."""
 
 import os
+import re
+from bisect import bisect_right
 from pathlib import Path
 
 from mlmesh.files import read_input
@@ -10,7 +12,7 @@ from mlmesh.model.errors import InputError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from io import FileIO
 
     from mlmesh.model.findings import Finding
@@ -62,18 +64,16 @@ class Inputs:
 
     def locate(self, findings: "Iterable[Finding]") -> None:
         """Say of each finding in which file it is, and at which line of that."""
-        from bisect import bisect_right
-
         firsts = self.firsts()
         for finding in findings:
             at = bisect_right(firsts, finding.line) - 1
             if self.names[at] != "-":
                 finding.put_in(self.names[at], firsts[at])
 
-    def blame(self, error: InputError, judge: "Callable[[bytes], object]") -> None:
-        """Raise the InputError that names the file which alone cannot be read, or where ``judge`` says the same.
+    def blame(self, error: InputError) -> None:
+        """Raise the error of the file that alone cannot be read, else this one with the file that it is in.
 
-        There may be none.
+        Nothing is raised where it is in none.
         """
         for name, text in zip(self.names, self.texts, strict=True):
             try:
@@ -84,14 +84,14 @@ class Inputs:
                 if len(self.names) > 1:
                     remedy += "; or name only the files and folders that hold manifests"
                 raise InputError(unread.what, place=f"{name}, {unread.place}", remedy=remedy) from None
-        if not error.place.startswith("document "):  # of no file of ours
-            return
-        for name, text in zip(self.names, self.texts, strict=True):
-            try:
-                judge(text)
-            except InputError as alone:
-                if alone.what == error.what:
-                    raise InputError(alone.what, place=f"{name}, {alone.place}", remedy=alone.remedy) from None
+        found = re.match(r"document (\d+)(.*?), line (\d+)(?!\d)", error.place, re.DOTALL)  # as Document.at has it
+        if found:
+            firsts = self.firsts()
+            at = bisect_right(firsts, int(found[3])) - 1
+            number = int(found[1]) - sum(len(read(text).documents) for text in self.texts[:at])
+            line = int(found[3]) - firsts[at] + 1
+            place = f"{self.names[at]}, document {number}{found[2]}, line {line}{error.place[found.end() :]}"
+            raise InputError(error.what, place=place, remedy=error.remedy) from None
 
     def split(self, documents: int) -> list[int]:
         """The number of the first document of each text. Raises InputError if the texts are not all of them."""
