@@ -236,3 +236,12 @@ def test_as_many_tries_as_a_field_can_hold_are_reckoned_not_tried() -> None:
     assert (found.runs, found.tries) == (most + 1, most + 1)
     assert found.answer == pytest.approx((most + 1) * 0.001 + 0.025 + 0.05 + 0.1 + 0.2 + (most - 4) * 0.25)
     assert worst_case({}, retries(most, "1ms", "5xx", "1s"), client_tries=1).tries == 1000
+
+
+def test_a_backoff_of_the_user_s_own_is_waited_for() -> None:
+    """Istio hands it to Envoy as the first interval, of which a wait is at most ten times."""
+    block = retries(6, "10s", "5xx")
+    block["retries"]["backoff"] = "2s"
+    found = worst_case(block, client_tries=1, connect=0.0)
+    assert (found.answer, found.unanswered) == (7 * 10 + 2 + 4 + 8 + 16 + 20 + 20, 7 * 10 + 70)
+    assert worst_case({**block, "timeout": "15s"}, client_tries=1).answer == 15

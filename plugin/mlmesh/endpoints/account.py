@@ -153,7 +153,8 @@ def effective(rule: Rule) -> "dict[str, Any]":
     if retries is not None and not isinstance(retries, dict):
         raise _refused(rule, "retries", "is no map", "write attempts, perTryTimeout and retryOn below it")
     retries = retries or {}
-    for name, value in (("timeout", found.get("timeout")), ("perTryTimeout", retries.get("perTryTimeout"))):
+    times = [("timeout", found.get("timeout")), *((key, retries.get(key)) for key in ("perTryTimeout", "backoff"))]
+    for name, value in times:
         try:
             if value is not None:
                 duration_ms(value if isinstance(value, str) else "")
@@ -193,6 +194,8 @@ def _effective(rule: Rule) -> "dict[str, Any]":
     found["retries"] = {"attempts": retry.get("attempts", 2), "retryOn": ",".join((*ALWAYS_RETRIED, *codes))}
     if each is not None:
         found["retries"]["perTryTimeout"] = each
+    if retry.get("backoff") is not None:
+        found["retries"]["backoff"] = retry["backoff"]
     return found
 
 

@@ -10,7 +10,7 @@ The rules are Envoy's as Istio sets it up, seen on Envoy 1.40:
 - A try that ran out or was reset after it went out is repeated only for 5xx, gateway-error and reset. A status code is
   what was answered; where the server has a sidecar, that answers 503 for a server that dropped the request.
 - gRPC conditions concern nothing else.
-- The waits between tries are random, below 25 ms, doubled each time, up to 250 ms.
+- The waits between tries are random, below 25 ms or the block's ``backoff``, doubled each time, up to ten times that.
 - Each proxy on the way repeats by itself, and the client, too: OpenAI's and Anthropic's SDKs try three times, wait up
   to 0.5 s and 1 s between, and give one up after 600 s.
 """
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT = 10.0  # seconds; Istio's default (meshConfig.connectTimeout)
 SDK_TRIES = 3
 SDK_TIMEOUT = 600.0
+BACKOFF = 0.025  # seconds; Envoy's
 ISTIO_ATTEMPTS = 2
 ISTIO_RETRY_ON = "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
 
@@ -66,7 +67,7 @@ class WorstCase:
 class _Proxy:
     """One Envoy's settings of a route: seconds, tries, and conditions."""
 
-    __slots__ = ("each", "timeout", "tries", "words")
+    __slots__ = ("backoff", "each", "timeout", "tries", "words")
 
     def __init__(self, block: "Mapping[str, Any]", *, large_body: bool) -> None:
         retries = block.get("retries")
@@ -74,10 +75,17 @@ class _Proxy:
             retries = {"attempts": ISTIO_ATTEMPTS}
         self.tries = 1 + (retries.get("attempts") or 0)
         self.timeout = _seconds(block.get("timeout"))
+        base = _seconds(retries.get("backoff"))
+        self.backoff = base if base < inf else BACKOFF
         each = _seconds(retries.get("perTryTimeout")) if self.tries > 1 else inf
         self.each = each if each < self.timeout else inf
         self.tries = 1 if large_body else self.tries
         self.words = set((retries.get("retryOn") or ISTIO_RETRY_ON).split(","))
+
+    def waits(self, number: int) -> float:
+        """The longest that the waits before so many retries take together."""
+        growing = min(number, 4)
+        return self.backoff * (sum(2.0**index for index in range(growing)) + 10 * (number - growing))
 
     def repeats(self, *, grpc: bool) -> bool:
         """Whether a request is repeated that a server may have worked on."""
@@ -113,7 +121,7 @@ def worst_case(
         last = connect + worst.answer if streaming and not websocket else one
         repeated = proxy.repeated(connect, one, grpc=grpc)
         further = proxy.tries - 1 if repeated >= 0 else 0
-        worst.answer = min(proxy.timeout, (further * repeated if further else 0) + _waits(further) + last)
+        worst.answer = min(proxy.timeout, (further * repeated if further else 0) + proxy.waits(further) + last)
         worst.patience = min(worst.patience, proxy.each, proxy.timeout)
         worst.runs *= proxy.tries if proxy.repeats(grpc=grpc) else 1
     worst.unanswered, worst.tries = _unanswered(proxies, inf)
@@ -142,13 +150,7 @@ def _unanswered(proxies: "Sequence[_Proxy]", limit: float) -> tuple[float, int]:
     requests = begun  # they can be very many
     if behind:
         requests = sum(_unanswered(behind, min(proxy.each, bound - number * one))[1] for number in range(begun))
-    return min(proxy.timeout, tries * one + _waits(tries - 1)), requests
-
-
-def _waits(number: int) -> float:
-    """The longest that the waits before so many retries take together."""
-    growing = min(number, 4)
-    return sum(0.025 * 2.0**index for index in range(growing)) + 0.25 * (number - growing)
+    return min(proxy.timeout, tries * one + proxy.waits(tries - 1)), requests
 
 
 def _seconds(value: object) -> float:
