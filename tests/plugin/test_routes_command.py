@@ -174,3 +174,36 @@ def test_help_teaches_the_command_by_example() -> None:
     text = run("routes", "--help", command="mlmesh").stdout.decode()
     for part in ("helm template ml-mesh chart/ | mlmesh routes", "--context", "mlmesh.dev/endpoint", "worst case"):
         assert part in text
+
+
+@pytest.mark.parametrize(
+    ("pool", "answer"),
+    [
+        ({"http": {"idleTimeout": "1h"}}, 60.075),  # three tries of 10 s, and 10 s for each connection
+        ({"tcp": {"connectTimeout": "1s"}}, 33.075),
+        ({"tcp": {"maxConnections": 100}}, None),  # a request waits for one that is free
+    ],
+)
+def test_a_connection_takes_what_a_destination_rule_says(pool: dict[str, Any], answer: float | None) -> None:
+    """Only a limit has a request wait for a connection without an end."""
+    spec = {
+        "hosts": ["llm"],
+        "http": [
+            {
+                "retries": {"attempts": 2, "perTryTimeout": "10s", "retryOn": "5xx"},
+                "route": [{"destination": {"host": "llm"}}],
+            }
+        ],
+    }
+    rule = {"host": "llm", "trafficPolicy": {"connectionPool": pool}}
+    items = [
+        {
+            "apiVersion": "networking.istio.io/v1",
+            "kind": kind,
+            "metadata": {"name": "llm", "namespace": "ml"},
+            "spec": of,
+        }
+        for kind, of in (("VirtualService", spec), ("DestinationRule", rule))
+    ]
+    (found,) = told(yaml.safe_dump_all(items))
+    assert found["worstCases"][0]["answer"] == answer

@@ -13,7 +13,7 @@ from mlmesh.endpoints.match import FORMS
 from mlmesh.endpoints.routes import KINDS, OWN, Rule, rules
 from mlmesh.endpoints.worst_case import CONNECT_TIMEOUT, SDK_TRIES, WorstCase, sentence, text, worst_case
 from mlmesh.endpoints.write import ALWAYS_RETRIED, inherited, numbers, set_by_user, unsaid
-from mlmesh.graph.fields import at, entries, mapping
+from mlmesh.graph.fields import at, entries, mapping, policies
 from mlmesh.graph.route import ISTIO, MESH
 from mlmesh.model.errors import InputError
 from mlmesh.model.units import duration_ms
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from mlmesh.model.patches import Patch
 
 GATEWAY, SIDECAR = "gateway", "sidecar"
+# Fields of a connectionPool by which a request may have to wait, or is refused at once.
+_LIMITS = ("tcp.maxConnections", "http.http1MaxPendingRequests", "http.http2MaxRequests", "http.maxConcurrentStreams")
 _LARGE = ("transcription", "transfer")  # types whose requests are files: over 1 MiB they are not repeated
 
 
@@ -101,7 +103,7 @@ class Account:
             "grpc": grpc,
             "large_body": bool(types) and all(kind.name in _LARGE for kind in types),
             "client_tries": 1 if grpc else SDK_TRIES,
-            "connect": inf if _limited(self.rule, release) else CONNECT_TIMEOUT,
+            "connect": _connecting(self.rule, release),
         }
         worst = worst_case(*blocks, streaming=bool(types) and streaming == {ALWAYS}, **asked)
         words = sentence(worst, "generation" if any(kind.generates for kind in types) else "request")
@@ -206,11 +208,25 @@ def _flat(key: str, value: object) -> "Iterator[tuple[str, Any]]":
         yield key, value
 
 
-def _limited(rule: Rule, release: "Release") -> bool:
-    """Whether a DestinationRule limits the connections to a host of the rule's: a request then waits for one."""
+def _connecting(rule: Rule, release: "Release") -> float:
+    """Seconds that a connection to a host of the rule's may take; inf where a DestinationRule limits how many there
+    are, since a request then waits for one that is free.
+    """
     hosts = {backend.host for backend in rule.backends}
-    return any(
-        at(item.data, "spec.trafficPolicy.connectionPool") is not None
-        and release.host(str(at(item.data, "spec.host")), release.namespace(item)) in hosts
-        for item in release.known(ISTIO, "DestinationRule")
-    )
+    longest = 0.0
+    for item in release.known(ISTIO, "DestinationRule"):
+        if release.host(str(at(item.data, "spec.host")), release.namespace(item)) in hosts:
+            for _, policy, _ in policies(at(item.data, "spec")):
+                pool = policy.get("connectionPool")
+                if any(at(pool, limit) for limit in _LIMITS):
+                    return inf
+                longest = max(longest, _span(at(pool, "tcp.connectTimeout")))
+    return longest or CONNECT_TIMEOUT
+
+
+def _span(value: object) -> float:
+    """Seconds of a duration; 0 of what is none, which is told elsewhere."""
+    try:
+        return duration_ms(value) / 1000 if isinstance(value, str) else 0.0
+    except ValueError:
+        return 0.0
