@@ -103,3 +103,15 @@ def test_a_case_is_judged_alike_however_it_is_written(code: str, spelt: Callable
 def said(file: Path) -> list[tuple[str, str, str, str]]:
     """What is found in a file, in no order."""
     return sorted((each["code"], each["severity"], each["kind"], each["name"]) for each in findings(file))
+
+
+@pytest.mark.parametrize("spelt", [as_list, as_json])
+def test_a_kind_that_nobody_knows_may_make_pods(spelt: Callable[[Items], str], tmp_path: Path) -> None:
+    """Where an operator may add pods, or labels, nobody can tell that a selector misses: MLM953 is an information."""
+    made = {"apiVersion": "example.com/v1", "kind": "Fleet", "metadata": {"name": "llm", "namespace": "ml"}}
+    items = [item for item in yaml.safe_load_all((CASES / "MLM953" / "bad.yaml").read_text()) if item]
+    (tmp_path / "MLM953").mkdir()
+    file = tmp_path / "MLM953" / "other.yaml"
+    for more, severity in (([], "warning"), ([made], "info")):
+        file.write_text(spelt([*items, *more]))
+        assert {each["severity"] for each in findings(file) if each["code"] == "MLM953"} == {severity}
