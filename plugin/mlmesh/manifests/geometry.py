@@ -20,13 +20,14 @@ _BLOCK_SCALARS = ("|", ">")
 class Sheet:
     """A text with splices laid on it. ``eol`` is its own line break."""
 
-    __slots__ = ("_splices", "eol", "text")
+    __slots__ = ("_explicit", "_splices", "eol", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         first = text.find("\n")
         self.eol = "\r\n" if first > 0 and text[first - 1] == "\r" else "\n"
         self._splices: list[Splice] = []
+        self._explicit: set[int] | None = None
 
     def splice(self, start: int, end: int, new: str) -> None:
         """Puts ``new`` in the place of a span. Several at one place come out in the order of the calls."""
@@ -129,10 +130,25 @@ class Sheet:
         return at + 1
 
     def is_explicit(self, key_node: "Any") -> bool:
-        """Whether a key has a `?` in front."""
-        at = key_node.start_mark.index
-        before = self.text[self.line_start(at) : at].rstrip(_BLANKS)
-        return before.endswith("?") and before[-2:-1] in ("", " ", "\t", "{", ",", "[", "-")
+        """Whether a key has a `?` in front, in its line or above."""
+        if self._explicit is None:
+            self._explicit = _explicit_keys(self.text)
+        return key_node.start_mark.index in self._explicit
+
+
+def _explicit_keys(text: str) -> "set[int]":
+    """Where keys begin that have a `?` in front."""
+    if not any(sign in text for sign in ("? ", "?\n", "?\r", "?\t")):
+        return set()
+    from yaml import CSafeLoader, KeyToken, scan
+
+    found: set[int] = set()
+    behind = False
+    for token in scan(text, CSafeLoader):
+        if behind:
+            found.add(token.start_mark.index)
+        behind = type(token) is KeyToken and text[token.start_mark.index : token.start_mark.index + 1] == "?"
+    return found
 
 
 def _is_block_scalar(node: "Any") -> bool:
