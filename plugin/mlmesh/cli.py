@@ -11,7 +11,7 @@ from mlmesh.commands import policy as policies
 from mlmesh.commands.group import Commands
 from mlmesh.files import read_files, read_input
 from mlmesh.manifests import stream as manifests
-from mlmesh.model.errors import INPUT, DefectError, InputError, MlmeshError, defect
+from mlmesh.model.errors import INPUT, INTERRUPTED, DefectError, InputError, MlmeshError, defect
 from mlmesh.options import CONTEXT, NAMESPACE, POLICY
 from mlmesh.post_help import click_option
 from mlmesh.post_renderer import Result, post_render
@@ -206,7 +206,7 @@ def main() -> None:
             error.show()
         code = INPUT
     except click.Abort:
-        code = 130
+        code = INTERRUPTED
     except Exception as error:  # the last boundary: without it Python would print a traceback
         ours = error if isinstance(error, MlmeshError) else defect(error)
         with suppress(OSError):  # where standard error is full, too, the exit code tells

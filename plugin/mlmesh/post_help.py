@@ -29,6 +29,7 @@ Exit codes:
   1    an invariant is broken: nothing was written
   2    the manifests, the policy or the call is wrong: nothing was written
   3    a defect of mlmesh: nothing was written
+  130  interrupted, as by Ctrl-C: nothing was written
   141  the reader of standard output went away
 
 Hosts that pass no arguments set the variables. `mlmesh plan` shows what would change, and why.

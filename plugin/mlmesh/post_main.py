@@ -10,7 +10,7 @@ import os
 import sys
 
 from mlmesh.loading import beside
-from mlmesh.model.errors import DEFECT, defect
+from mlmesh.model.errors import CLOSED_PIPE, DEFECT, INTERRUPTED, defect
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def run(arguments: list[str]) -> int:
     try:
         outcome = _run(arguments)
     except KeyboardInterrupt:
-        outcome = _Outcome(130, "mlmesh: interrupted\n", "interrupted")
+        outcome = _Outcome(INTERRUPTED, "mlmesh: interrupted\n", "interrupted")
     except Exception as error:  # the last boundary: without it Python would print a traceback
         outcome = _Outcome(DEFECT, f"{defect(error)}\n", "defect")
     code, output = outcome.code, outcome.output
@@ -206,7 +206,7 @@ def _write(chunks: "Sequence[bytes | memoryview]") -> int:
         with open(1, "wb", closefd=False) as output:
             output.writelines(chunks)
     except BrokenPipeError:
-        return 141
+        return CLOSED_PIPE
     except OSError as problem:
         _say(f"mlmesh: standard output cannot be written: {problem.strerror}. What was written is not whole.\n")
         return 2

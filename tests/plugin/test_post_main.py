@@ -271,6 +271,7 @@ def test_help_teaches_and_wrong_calls_are_met() -> None:
         "--report-format",
         "MLMESH_REPORT_FORMAT",
         "Exit codes",
+        "130",
         "141",
         "helm install",
     ):

@@ -56,6 +56,7 @@ Exit codes:
   1    one is
   2    the manifests, the policy or the call is wrong, or the cluster cannot be read
   3    a defect of mlmesh
+  130  interrupted, as by Ctrl-C
   141  the reader of standard output went away
 """
 FORMAT = Option("--format", "FORMAT", "Text, or a form for programs.", choices=REPORT_FORMAT.choices)

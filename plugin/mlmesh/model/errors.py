@@ -4,6 +4,7 @@ OK = 0
 FINDINGS = 1
 INPUT = 2
 DEFECT = 3
+INTERRUPTED = 130  # 128 + SIGINT
 CLOSED_PIPE = 141  # 128 + SIGPIPE, as a shell reports it
 
 
