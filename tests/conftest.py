@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,9 @@ from tests.support.running import not_run as end_as_not_run
 from tests.support.workers import ByFile, mesh_first
 
 T = TypeVar("T")
+
+# What a shell without job control puts behind itself ignores Ctrl-C, and so would the programs that tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -106,8 +106,9 @@ def test_stall_guard(render: Render) -> None:
         ("ml-serving", "llm-service-stall-guard"),
         ("ml-frontend", "llm-service-stall-guard"),
     }
-    off = "llm.llm-service.stallGuard.namespaces.serving=false,llm.llm-service.stallGuard.endpoints.embeddings=false"
-    assert kinds(render("--set", f"llm.llm-service.stallGuard.enabled=true,{off}"), "EnvoyFilter") == []
+    one = render("--set", f"{on},llm.llm-service.stallGuard.endpoints.chat=false")
+    (guarded,) = find(one, "EnvoyFilter", "llm-service-stall-guard")["spec"]["configPatches"]
+    assert guarded["match"]["routeConfiguration"]["vhost"]["route"] == {"name": "embeddings"}
     assert render("--set", "llm.llm-service.enabled=false," + on) == render("--set", "llm.llm-service.enabled=false")
     full = find(render(*FULL), "EnvoyFilter", "llm-service-stall-guard", "ml-frontend")
     route = {"vhost": {"domainName": "llm-service.ml-serving.svc.cluster.example", "route": {"name": "generate"}}}
@@ -122,7 +123,8 @@ def test_stall_guard(render: Render) -> None:
 
 def test_stall_guard_of_a_gateway(render: Render) -> None:
     """A route's stall guard is an EnvoyFilter for its Gateway, by the places of the rules that it guards."""
-    objects = render(*FULL, "--set-json", f"routes.inference-route.rules.first={json.dumps(RULE)}")
+    first = f"routes.inference-route.rules.first={json.dumps(RULE)}"
+    objects = render(*FULL, "--set-json", f"{first},gateways.ml-gateway.podLabels=null")
     guard = find(objects, "EnvoyFilter", "inference-route-stall-guard")
     assert guard["metadata"]["namespace"] == "ml-serving"
     assert [ref["name"] for ref in guard["spec"]["targetRefs"]] == ["ml-gateway"]

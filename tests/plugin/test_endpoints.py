@@ -80,9 +80,7 @@ def test_case_is_ignored_where_the_match_says_so() -> None:
     assert [kind.name for kind in types] == ["chat"]
 
 
-@pytest.mark.parametrize(
-    "own", [{"timeout": "5s"}, {"retries": {"attempts": 0}}, {"timeout": None}, {"timeout": "5s", "retries": {}}]
-)
+@pytest.mark.parametrize("own", [{"timeout": "5s"}, {"retries": {"attempts": 0}}, {"timeout": "5s", "retries": {}}])
 def test_a_rule_with_a_block_of_its_own_is_left_byte_for_byte(own: dict[str, Any]) -> None:
     """One field of its own makes the whole block the user's, even an empty one."""
     text = service({**match(prefix="/v1/chat/completions"), **own})
